@@ -1,0 +1,1 @@
+//! Alert rules as pure state machines; grouping, inhibition, silences, routing and notification messages.

@@ -1,0 +1,1 @@
+//! LogQL: parser, pipeline stages and metric queries over any log source.

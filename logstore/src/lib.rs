@@ -1,0 +1,1 @@
+//! Embedded log store: durable, compressed, searched by label matchers and text.

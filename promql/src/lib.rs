@@ -1,0 +1,1 @@
+//! PromQL: lexer, parser, planner and columnar evaluator over any series source.

@@ -1,0 +1,1 @@
+//! What Foursight's servers share: HTTP serving and client, TLS, authentication, configuration, self-metrics, shutdown.

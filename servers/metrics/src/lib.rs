@@ -1,0 +1,1 @@
+//! Foursight's metrics server: scraping, storage, PromQL and rules behind Prometheus' API.

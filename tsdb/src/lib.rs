@@ -1,0 +1,1 @@
+//! Embedded time-series store: durable, compressed, queried by label matchers.
