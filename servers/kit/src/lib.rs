@@ -1,1 +1,3 @@
 //! What Foursight's servers share: HTTP serving and client, TLS, authentication, configuration, self-metrics, shutdown.
+
+pub mod yaml;
