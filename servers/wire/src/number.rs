@@ -1,44 +1,11 @@
 //! Numbers as Go writes and reads them in exposition formats, straight into and out of byte buffers.
 
+use model::number::FloatFormat;
+pub use model::number::{write_i64 as write_int, write_u64 as write_uint};
+
 /// Appends `value` in Go's `'g'` form with the fewest digits that read back: `1`, `0.25`, `1e+06`, `+Inf`, `NaN`.
 pub fn write_float(out: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        out.extend_from_slice(b"NaN");
-        return;
-    }
-    if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-        return;
-    }
-    // Small integers are most of what a page holds.
-    if value.fract() == 0.0 && value.abs() < 1e6 && (value != 0.0 || value.is_sign_positive()) {
-        write_int(out, value as i64);
-        return;
-    }
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value).as_bytes();
-    let mut digits = [0u8; 32];
-    let (count, point) = split_digits(text, &mut digits);
-    let digits = &digits[..count];
-    if value.is_sign_negative() {
-        out.push(b'-');
-    }
-    let exponent = point - 1;
-    if (-4..6).contains(&exponent) {
-        write_plain(out, digits, point);
-        return;
-    }
-    out.push(digits[0]);
-    if digits.len() > 1 {
-        out.push(b'.');
-        out.extend_from_slice(&digits[1..]);
-    }
-    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
-    let exponent = exponent.unsigned_abs();
-    if exponent < 10 {
-        out.push(b'0');
-    }
-    write_int(out, i64::from(exponent));
+    model::number::write_float(out, value, FloatFormat::General);
 }
 
 /// As [`write_float`], but OpenMetrics' form: a number without point or exponent gets `.0`.
@@ -48,29 +15,6 @@ pub fn write_openmetrics_float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() && !out[start..].iter().any(|b| matches!(b, b'.' | b'e')) {
         out.extend_from_slice(b".0");
     }
-}
-
-/// Appends a decimal integer.
-pub fn write_int(out: &mut Vec<u8>, value: i64) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    write_uint(out, value.unsigned_abs());
-}
-
-/// Appends a decimal integer.
-pub fn write_uint(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Milliseconds as seconds with up to three decimals: `1520879607.789`.
@@ -86,65 +30,6 @@ pub fn write_seconds(out: &mut Vec<u8>, ms: i64) {
         let keep = decimals.iter().rposition(|d| *d != b'0').map_or(0, |at| at + 1);
         out.push(b'.');
         out.extend_from_slice(&decimals[..keep]);
-    }
-}
-
-/// Significant digits of a shortest decimal text into `digits`; returns their count and the position of the point
-/// relative to them (0.05 is digits `5`, point -1).
-fn split_digits(text: &[u8], digits: &mut [u8; 32]) -> (usize, i32) {
-    let (mut count, mut point, mut seen_point, mut exponent) = (0usize, 0i32, false, 0i32);
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'0' if count == 0 => {
-                if seen_point {
-                    point -= 1;
-                }
-            }
-            b'0'..=b'9' => {
-                if count < digits.len() {
-                    digits[count] = *byte;
-                }
-                count += 1;
-                if !seen_point {
-                    point += 1;
-                }
-            }
-            b'.' => seen_point = true,
-            b'e' | b'E' => {
-                exponent = std::str::from_utf8(&text[at..]).ok().and_then(|t| t.parse().ok()).unwrap_or(0);
-                break;
-            }
-            _ => {}
-        }
-    }
-    count = count.min(digits.len());
-    while count > 1 && digits[count - 1] == b'0' {
-        count -= 1;
-    }
-    if count == 0 {
-        digits[0] = b'0';
-        return (1, 1);
-    }
-    (count, point + exponent)
-}
-
-fn write_plain(out: &mut Vec<u8>, digits: &[u8], point: i32) {
-    if point <= 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', point.unsigned_abs() as usize));
-        out.extend_from_slice(digits);
-        return;
-    }
-    let point = point as usize;
-    if digits.len() <= point {
-        out.extend_from_slice(digits);
-        out.extend(std::iter::repeat_n(b'0', point - digits.len()));
-    } else {
-        out.extend_from_slice(&digits[..point]);
-        out.push(b'.');
-        out.extend_from_slice(&digits[point..]);
     }
 }
 

@@ -2,7 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn series(page: &str, format: TextFormat) -> Result<Vec<(String, Vec<(String, String)>, f64, Option<i64>)>> {
+/// Raw bytes, labels, value and timestamp.
+type Row = (String, Vec<(String, String)>, f64, Option<i64>);
+
+fn series(page: &str, format: TextFormat) -> Result<Vec<Row>> {
     let mut parser = Parser::new(page.as_bytes(), format);
     let mut out = Vec::new();
     while let Some(event) = parser.next_event()? {
