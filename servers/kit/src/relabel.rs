@@ -174,7 +174,7 @@ impl RelabelConfig {
         }
         let plain = self.modulus == 0 && self.separator == DEFAULT_SEPARATOR && self.replacement == DEFAULT_REPLACEMENT;
         if matches!(action, KeepEqual | DropEqual) && !(plain && self.regex == DEFAULT_REGEX) {
-            return Err(format!("{word} action requires only 'source_labels' and 'target_label', and no other fields"));
+            return Err(format!("{word} action requires only 'source_labels' and `target_label`, and no other fields"));
         }
         if matches!(action, LabelDrop | LabelKeep) && !(plain && self.source_labels.is_empty() && target.is_empty()) {
             return Err(format!("{word} action requires only 'regex', and no other fields"));

@@ -5,51 +5,22 @@ mod expand;
 mod reload;
 mod values;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
+use crate::yaml::{self, ConfigError};
 pub use expand::{expand_env, expand_loki};
 pub use reload::{ReloadHandle, ReloadRequest, Reloader};
+
 pub use values::{ByteSize, GoDuration, PromDuration, Secret};
-
-/// A file could not be used, with the place in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    /// The file.
-    pub file: PathBuf,
-    /// Line and column from 1, when the error has a place.
-    pub place: Option<(u64, u64)>,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl LoadError {
-    /// An error about a file as a whole.
-    pub fn new(file: &Path, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), place: None, message: message.into() }
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some((line, column)) = self.place {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 /// Reads a YAML (or JSON) file into a serde type; an empty file is an empty mapping. Blocking.
 ///
 /// # Errors
-/// When the file cannot be read, or its content does not fit: with line and column.
-pub fn load<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
-    let text = std::fs::read_to_string(file).map_err(|e| LoadError::new(file, e.to_string()))?;
+/// When the file cannot be read, or its content does not fit: with line, column and field.
+pub fn load<T: DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|e| ConfigError::plain(e.to_string()).in_file(file))?;
     parse(file, &text)
 }
 
@@ -57,20 +28,8 @@ pub fn load<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, LoadError> {
-    let blank = text.lines().all(|line| {
-        let line = line.trim();
-        line.is_empty() || line.starts_with('#') || line == "---"
-    });
-    let text = if blank { "{}" } else { text };
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_nodes: 20_000_000, max_events: 40_000_000, max_total_scalar_bytes: 1 << 30 },
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|at| (at.line(), at.column()));
-        LoadError { file: file.to_owned(), place, message: error.without_snippet().to_string() }
-    })
+pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
+    yaml::parse(text).and_then(|node| node.deserialize()).map_err(|e| e.in_file(file))
 }
 
 /// For `#[serde(deserialize_with)]`: `null` (`field:` with nothing behind it) is the default, as in Go.
@@ -105,7 +64,7 @@ mod tests {
             ("wait: 5 parsecs\n", (1, 7), "not a valid duration"),
         ] {
             let error = parse::<Demo>(file, text).unwrap_err();
-            assert_eq!(error.place, Some(place), "{error}");
+            assert_eq!((error.line, error.column), place, "{error}");
             assert!(error.to_string().starts_with("demo.yml:") && error.message.contains(part), "{error}");
         }
     }

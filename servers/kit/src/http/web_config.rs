@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 use super::auth::BasicAuth;
 use super::tls::Tls;
-use crate::config::{GoDuration, LoadError, Secret, null_default};
+use crate::config::{GoDuration, Secret, null_default};
+use crate::yaml::ConfigError;
 
 /// The file as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -130,7 +131,7 @@ const ALLOWED_HEADERS: [&str; 9] = [
 pub enum WebConfigError {
     /// It cannot be read.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(#[from] ConfigError),
     /// What it says cannot be done.
     #[error("{}: {message}", file.display())]
     Invalid {

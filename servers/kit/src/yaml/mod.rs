@@ -18,7 +18,7 @@ mod tests;
 
 pub use emit::emit;
 pub use parse::{MAX_NODES, parse};
-pub use section::{ByteSize, DurationMs, FromNode, Section};
+pub use section::{FromNode, PromSize, Section};
 
 use std::fmt;
 use std::path::Path;

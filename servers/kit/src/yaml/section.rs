@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use model::duration::parse_duration_ms;
 
 use super::{ConfigError, Kind, Node};
+use crate::client::HttpClientConfig;
+use crate::config::PromDuration;
+use crate::relabel::RelabelConfig;
 
 /// A type that can be read from a node. `null` reaches it only where the caller did not treat it as absent.
 pub trait FromNode: Sized {
@@ -221,22 +224,32 @@ impl FromNode for f64 {
     }
 }
 
-/// A duration in Prometheus' syntax, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DurationMs(pub i64);
-
-impl FromNode for DurationMs {
+impl FromNode for PromDuration {
     fn from_node(node: &Node) -> Result<Self, ConfigError> {
         let text = scalar(node, "a duration")?;
         parse_duration_ms(text).map(Self).map_err(|e| ConfigError::at(node, e.to_string()))
     }
 }
 
-/// A number of bytes in Prometheus' syntax: `512`, `15MB`, `1GiB` (both kinds of unit count in 1024s).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ByteSize(pub i64);
+impl FromNode for HttpClientConfig {
+    fn from_node(node: &Node) -> Result<Self, ConfigError> {
+        let config: Self = node.deserialize()?;
+        config.validate().map_err(|message| ConfigError::at(node, message))?;
+        Ok(config)
+    }
+}
 
-impl ByteSize {
+impl FromNode for RelabelConfig {
+    fn from_node(node: &Node) -> Result<Self, ConfigError> {
+        node.deserialize()
+    }
+}
+
+/// A number of bytes as Prometheus' configuration has them: `15MB`, `1GiB` (both count in 1024s); a unit is demanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PromSize(pub i64);
+
+impl PromSize {
     /// Reads a size; a number without unit is refused except `0`.
     ///
     /// # Errors
@@ -257,7 +270,7 @@ impl ByteSize {
     }
 }
 
-impl FromNode for ByteSize {
+impl FromNode for PromSize {
     fn from_node(node: &Node) -> Result<Self, ConfigError> {
         Self::parse(scalar(node, "a size")?).map_err(|message| ConfigError::at(node, message))
     }

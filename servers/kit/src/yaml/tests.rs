@@ -1,5 +1,6 @@
-use super::section::{ByteSize, DurationMs};
+use super::section::PromSize;
 use super::*;
+use crate::config::PromDuration;
 use serde::Deserialize;
 
 fn message(text: &str) -> String {
@@ -52,8 +53,8 @@ fn a_section_refuses_what_it_does_not_know() {
     let node = parse("job: x\ninterval: 1m30s\nlimit: 15MB\nlist: [a, b]\nextra: 1\n").unwrap();
     let mut section = Section::new(&node, "thing").unwrap();
     assert_eq!(section.get::<String>("job").unwrap(), "x");
-    assert_eq!(section.or("interval", DurationMs(0)).unwrap(), DurationMs(90_000));
-    assert_eq!(section.get::<ByteSize>("limit").unwrap(), ByteSize(15 << 20));
+    assert_eq!(section.or("interval", PromDuration(0)).unwrap(), PromDuration(90_000));
+    assert_eq!(section.get::<PromSize>("limit").unwrap(), PromSize(15 << 20));
     assert_eq!(section.list::<String>("list", "item").unwrap(), ["a", "b"]);
     assert_eq!(section.opt::<String>("absent").unwrap(), None);
     assert_eq!(
@@ -63,11 +64,11 @@ fn a_section_refuses_what_it_does_not_know() {
     let node = parse("list: [a, ]\nduration: 5\nnested:\n- ~\n").unwrap();
     let mut section = Section::new(&node, "thing").unwrap();
     assert_eq!(
-        section.get::<DurationMs>("duration").unwrap_err().to_string(),
+        section.get::<PromDuration>("duration").unwrap_err().to_string(),
         "2:11: duration: not a valid duration string: \"5\""
     );
     assert_eq!(section.list::<String>("nested", "rule").unwrap_err().to_string(), "4:3: nested: empty or null rule");
-    assert_eq!(ByteSize::parse("100").unwrap_err(), "units: unknown unit  in 100");
+    assert_eq!(PromSize::parse("100").unwrap_err(), "units: unknown unit  in 100");
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
