@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn table_is_sorted_and_complete() {
         assert!(FUNCTIONS.windows(2).all(|w| w[0].name < w[1].name));
-        assert_eq!(FUNCTIONS.len(), 88);
+        assert_eq!(FUNCTIONS.len(), 90);
         assert_eq!(function("rate").map(|f| f.returns), Some(Vector));
         assert_eq!(function("Rate"), None);
     }

@@ -26,10 +26,6 @@ fn operator(kind: Kind) -> Option<(DurationOperator, u8)> {
 const SIGN: u8 = 3;
 
 impl Parser<'_> {
-    pub(super) fn last_end(&self) -> u32 {
-        self.previous().span.end
-    }
-
     /// A duration inside brackets.
     pub(super) fn duration_expr(&mut self) -> Parsed<DurationExpr> {
         self.duration(0)

@@ -122,6 +122,11 @@ impl<'a> Parser<'a> {
         token
     }
 
+    /// Where the last token taken ends.
+    pub(super) fn last_end(&self) -> u32 {
+        self.at.checked_sub(1).map_or(0, |at| self.tokens[at].span.end)
+    }
+
     pub(super) fn eat(&mut self, kind: Kind) -> Option<Token> {
         (self.kind() == kind).then(|| self.bump())
     }
@@ -248,7 +253,7 @@ impl<'a> Parser<'a> {
     fn binary(&mut self, left: Node, op: BinaryOp, binding: u8) -> Parsed<Node> {
         let op_token = self.bump();
         let (matching, return_bool) = self.binary_modifiers()?;
-        let op_span = Span::new(op_token.span.start, self.tokens[self.at - 1].span.end);
+        let op_span = Span::new(op_token.span.start, self.last_end());
         // `^` groups to the right, all others to the left.
         let right = self.expr(if op == BinaryOp::Pow { binding } else { binding + 1 })?;
         if !self.options.fill_modifiers && (matching.fill_left.is_some() || matching.fill_right.is_some()) {
@@ -452,7 +457,7 @@ impl<'a> Parser<'a> {
         if modifier.is_none() {
             modifier = self.aggregate_modifier()?;
             if modifier.is_some() {
-                end = self.tokens[self.at - 1].span.end;
+                end = self.last_end();
             }
         }
         let span = Span::new(token.span.start, end);

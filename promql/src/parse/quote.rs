@@ -1,7 +1,5 @@
 //! Go's quoting: reading string literals and writing `%q` forms.
 
-use std::fmt::Write;
-
 /// A string literal could not be unquoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
@@ -65,54 +63,21 @@ pub(crate) fn unquote(text: &str) -> Result<Vec<u8>, Invalid> {
 
 /// The `%q` form of a string: double quotes, Go's escapes.
 pub(crate) fn go_quote(text: &str) -> String {
-    go_quote_bytes(text.as_bytes())
+    model::number::quote(text)
 }
 
 /// As [`go_quote`] for bytes that need not be UTF-8: stray bytes become `\xNN`.
 pub(crate) fn go_quote_bytes(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            push_escaped(&mut out, c, '"');
-        }
-        for b in chunk.invalid() {
-            let _ = write!(out, "\\x{b:02x}");
-        }
-    }
-    out.push('"');
+    model::number::write_quoted(&mut out, text, '"');
     out
 }
 
 /// The `%q` form of a character: single quotes.
 pub(crate) fn go_quote_char(c: char) -> String {
-    let mut out = String::from("'");
-    push_escaped(&mut out, c, '\'');
-    out.push('\'');
+    let mut out = String::new();
+    model::number::write_quoted(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes(), '\'');
     out
-}
-
-fn push_escaped(out: &mut String, c: char, quote: char) {
-    let _ = match c {
-        c if c == quote || c == '\\' => write!(out, "\\{c}"),
-        '\u{7}' => write!(out, "\\a"),
-        '\u{8}' => write!(out, "\\b"),
-        '\u{c}' => write!(out, "\\f"),
-        '\n' => write!(out, "\\n"),
-        '\r' => write!(out, "\\r"),
-        '\t' => write!(out, "\\t"),
-        '\u{b}' => write!(out, "\\v"),
-        c if u32::from(c) < 0x20 || c == '\u{7f}' => write!(out, "\\x{:02x}", u32::from(c)),
-        // Go escapes what is not printable; controls and the non-ASCII spaces are the cases that occur.
-        c if c.is_control() || (c.is_whitespace() && c != ' ') || c == '\u{feff}' || c == '\u{ad}' => {
-            if u32::from(c) < 0x1_0000 {
-                write!(out, "\\u{:04x}", u32::from(c))
-            } else {
-                write!(out, "\\U{:08x}", u32::from(c))
-            }
-        }
-        c => write!(out, "{c}"),
-    };
 }
 
 #[cfg(test)]
