@@ -227,6 +227,11 @@ impl HistogramSum {
         Self { total: first, c: None, added: 1.0, incremental: false }
     }
 
+    /// Continues a mean of `count` histograms.
+    pub fn of_mean(mean: FloatHistogram, count: f64) -> Self {
+        Self { total: mean, c: None, added: count, incremental: true }
+    }
+
     /// Adds one to a sum.
     ///
     /// # Errors
