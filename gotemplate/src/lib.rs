@@ -1,1 +1,3 @@
 //! Go's text/template language: parser and evaluator over a trait, with function tables for log lines, annotations and alert messages.
+
+pub mod gotime;
