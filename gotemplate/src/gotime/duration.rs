@@ -35,6 +35,19 @@ impl Duration {
         whole as f64 + rest as f64 / 1e9
     }
 
+    /// Rounded to the nearest multiple of `unit`, halves away from zero.
+    pub fn round(self, unit: Self) -> Self {
+        if unit.0 <= 0 {
+            return self;
+        }
+        let rest = self.0 % unit.0;
+        let down = self.0 - rest;
+        if rest.unsigned_abs() < unit.0.unsigned_abs() - rest.unsigned_abs() {
+            return Self(down);
+        }
+        Self(if self.0 < 0 { down.saturating_sub(unit.0) } else { down.saturating_add(unit.0) })
+    }
+
     /// Reads `1h15m30.918s`, `-1.5h`, `300ms`, `0`: numbers with a unit from `ns us µs ms s m h`.
     ///
     /// # Errors

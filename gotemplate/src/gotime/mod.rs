@@ -10,8 +10,7 @@ mod format;
 mod layout;
 mod parse;
 
-use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
@@ -31,7 +30,7 @@ pub enum Zone {
         /// Seconds east of Greenwich.
         offset_s: i32,
         /// What the layout element `MST` prints.
-        abbreviation: Rc<str>,
+        abbreviation: Arc<str>,
     },
 }
 

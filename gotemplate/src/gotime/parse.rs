@@ -1,6 +1,6 @@
 //! Reading a time by a layout, as leniently and as strictly as Go does.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::civil;
 
@@ -322,7 +322,7 @@ impl Fields {
             let time = shift(offset);
             let is_local = local.at(time.timestamp, |at, known| at == offset && (name.is_empty() || known == name));
             let zone =
-                if is_local { local.clone() } else { Zone::Fixed { offset_s: offset, abbreviation: Rc::from(name) } };
+                if is_local { local.clone() } else { Zone::Fixed { offset_s: offset, abbreviation: Arc::from(name) } };
             return Time { zone, ..time };
         }
         if !name.is_empty() {
@@ -330,7 +330,7 @@ impl Fields {
                 return Time { zone: local.clone(), ..shift(offset) };
             }
             let offset_s = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i32>().ok()).unwrap_or(0) * 3600;
-            let zone = Zone::Fixed { offset_s, abbreviation: Rc::from(name) };
+            let zone = Zone::Fixed { offset_s, abbreviation: Arc::from(name) };
             return Time { zone, ..shift(offset_s) };
         }
         // The offset in force at that reading; next to a change of the clock, one of the two.
