@@ -120,6 +120,13 @@ fn configured_texts_use_the_shared_templates() {
         ),
     );
     let fails = |text: &str, want: &str| assert_eq!(render(text), Err(want.to_owned()), "{text}");
+    fails(
+        "x\n{{ define \"bad\" }}{{ .Nope }}{{ end }}\n {{ tmpl.Exec \"bad\" . }}",
+        concat!(
+            "template: :3:8: executing \"\" at <tmpl.Exec>: error calling Exec: ",
+            "template: :2:21: executing \"bad\" at <.Nope>: can't evaluate field Nope in type *template.Data"
+        ),
+    );
     fails("{{ .Nope }}", "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type *template.Data");
     fails(
         r#"{{ template "nope" . }}"#,
