@@ -1,7 +1,7 @@
 //! Hardware collectors: `dmi`, `edac`, `hwmon`, `thermal_zone`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kit::metrics::MetricKind;
 
@@ -223,7 +223,7 @@ fn read_sensors(dir: &Path, sensors: &mut Sensors) {
     }
 }
 
-fn update_chip(node: &Collector, out: &mut Out, dir: &PathBuf, chip: &str, name: &str) {
+fn update_chip(node: &Collector, out: &mut Out, dir: &Path, chip: &str, name: &str) {
     let mut sensors = Sensors::new();
     read_sensors(dir, &mut sensors);
     if dir.join("device").exists() {

@@ -119,7 +119,7 @@ async fn metrics(
         return text(StatusCode::BAD_REQUEST, "Combined collect and exclude queries are not allowed.\n");
     }
     let enabled: BTreeSet<&str> = exporter.collector.enabled().collect();
-    for name in only.iter().filter(|name| !enabled.contains(name.as_str())) {
+    if let Some(name) = only.iter().find(|name| !enabled.contains(name.as_str())) {
         let known = COLLECTORS.iter().any(|entry| entry.name == name && entry.is_built());
         let what = if known { "disabled" } else { "missing" };
         let message = format!("Couldn't create filtered metrics handler: {what} collector: {name}\n");

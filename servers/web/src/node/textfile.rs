@@ -83,10 +83,15 @@ fn read_file(file: &Path) -> Result<(f64, Vec<Family>), String> {
     Ok((mtime, families))
 }
 
+/// Labels in the order of the file.
+type LabelSet = Vec<(String, String)>;
+/// Suffix of the sample's name, bound of a bucket or quantile, value.
+type Part = (&'static str, Option<f64>, f64);
+
 /// Reads a page into families; parts of histograms and summaries are put together.
 fn parse(page: &[u8]) -> std::result::Result<Vec<Family>, String> {
     let mut families: BTreeMap<String, (MetricKind, String)> = BTreeMap::new();
-    let mut samples: Vec<(String, Vec<(String, String)>, f64)> = Vec::new();
+    let mut samples: Vec<(String, LabelSet, f64)> = Vec::new();
     let mut parser = Parser::new(page, TextFormat::Prometheus);
     while let Some(event) = parser.next_event().map_err(|e| e.to_string())? {
         match event {
@@ -136,12 +141,12 @@ fn parse(page: &[u8]) -> std::result::Result<Vec<Family>, String> {
 /// Samples of one family by label set (without `le` and `quantile`), in the order of the file.
 #[derive(Default)]
 struct Building {
-    order: Vec<Vec<(String, String)>>,
-    parts: HashMap<Vec<(String, String)>, Vec<(&'static str, Option<f64>, f64)>>,
+    order: Vec<LabelSet>,
+    parts: HashMap<LabelSet, Vec<Part>>,
 }
 
 impl Building {
-    fn add(&mut self, suffix: &'static str, special: &str, mut labels: Vec<(String, String)>, value: f64) {
+    fn add(&mut self, suffix: &'static str, special: &str, mut labels: LabelSet, value: f64) {
         let bound = labels.iter().position(|(name, _)| name == special);
         let bound = bound.map(|at| labels.remove(at).1);
         let bound = bound.map(|text| text.parse().unwrap_or(f64::INFINITY));
