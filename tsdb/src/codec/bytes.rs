@@ -137,11 +137,6 @@ impl<'a> Cursor<'a> {
         let len = self.length(self.rest.len(), "a length points past the end")?;
         self.take(len)
     }
-
-    /// Text preceded by its length.
-    pub(crate) fn text(&mut self) -> Decoded<&'a str> {
-        std::str::from_utf8(self.prefixed()?).map_err(|_| Damaged("text is not UTF-8"))
-    }
 }
 
 /// Appends bytes preceded by their length.

@@ -236,7 +236,8 @@ impl Stream {
     /// Begins a stream with its first sample, which `state` holds already.
     pub(crate) fn begin(&mut self, timestamp_ms: i64, state: &ValueState) {
         self.bytes.clear();
-        put_header(&mut self.bytes, timestamp_ms, state);
+        put_signed(&mut self.bytes, timestamp_ms);
+        put_state(&mut self.bytes, state);
         (self.run, self.count, self.step_ms, self.missed_ms, self.first_ms) = (0, 1, 0, 0, timestamp_ms);
     }
 
@@ -310,6 +311,7 @@ impl Stream {
         decode(&self.bytes, self.count, self.run, timestamps, values)
     }
 
+    #[allow(dead_code)]
     /// The parts from which [`Stream::restore`] makes an equal stream.
     pub(crate) fn parts(&self) -> (&[u8], StreamTail) {
         let tail = StreamTail {
@@ -322,6 +324,7 @@ impl Stream {
         (&self.bytes, tail)
     }
 
+    #[allow(dead_code)]
     /// Inverse of [`Stream::parts`].
     pub(crate) fn restore(bytes: &[u8], tail: StreamTail) -> Self {
         let StreamTail { run, count, step_ms, missed_ms, first_ms } = tail;
@@ -329,6 +332,7 @@ impl Stream {
     }
 }
 
+#[allow(dead_code)]
 /// What a [`Stream`] knows beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamTail {
@@ -339,8 +343,8 @@ pub(crate) struct StreamTail {
     pub(crate) first_ms: i64,
 }
 
-fn put_header(out: &mut Vec<u8>, timestamp_ms: i64, state: &ValueState) {
-    put_signed(out, timestamp_ms);
+/// Appends a state in full: with it a stream begins, and a chain of steps in the write-ahead log.
+pub(crate) fn put_state(out: &mut Vec<u8>, state: &ValueState) {
     // A first value that is no number stands beside the number to follow on, which then is 0.
     let number = unscale(state.mantissa, state.exponent).to_bits() == state.bits;
     out.push(state.exponent | if number { 0 } else { 0x80 });
@@ -348,6 +352,18 @@ fn put_header(out: &mut Vec<u8>, timestamp_ms: i64, state: &ValueState) {
     if !number {
         out.extend_from_slice(&state.bits.to_le_bytes());
     }
+}
+
+/// Inverse of [`put_state`].
+pub(crate) fn read_state(cursor: &mut Cursor<'_>) -> Decoded<ValueState> {
+    let flags = cursor.u8()?;
+    let exponent = flags & 0x7f;
+    if !is_exponent(exponent) {
+        return Err(Damaged("a value has an exponent that does not exist"));
+    }
+    let mantissa = cursor.signed()?;
+    let bits = if flags & 0x80 == 0 { unscale(mantissa, exponent).to_bits() } else { cursor.u64()? };
+    Ok(ValueState { bits, mantissa, exponent })
 }
 
 /// Appends the samples of a stream to columns: `count` samples, of which `run` more at the end repeat what the bytes ended with.
@@ -367,14 +383,7 @@ pub(crate) fn decode(
     values.reserve(count);
     let mut cursor = Cursor::new(bytes);
     let mut time = cursor.signed()?;
-    let flags = cursor.u8()?;
-    let exponent = flags & 0x7f;
-    if !is_exponent(exponent) {
-        return Err(Damaged("a stream begins with an exponent that does not exist"));
-    }
-    let mantissa = cursor.signed()?;
-    let bits = if flags & 0x80 == 0 { unscale(mantissa, exponent).to_bits() } else { cursor.u64()? };
-    let mut state = ValueState { bits, mantissa, exponent };
+    let mut state = read_state(&mut cursor)?;
     timestamps.push(time);
     values.push(state.value());
     let mut left = count - 1;
