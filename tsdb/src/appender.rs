@@ -24,7 +24,7 @@ pub const MAX_BATCH_SAMPLES: usize = 1 << 20;
 /// ```
 pub struct Appender<'a> {
     db: &'a Db,
-    buffers: Option<Box<CommitBuffers>>,
+    buffers: Option<CommitBuffers>,
     row: NewSeriesRow,
 }
 
@@ -38,7 +38,7 @@ pub struct CommitReport {
 }
 
 impl<'a> Appender<'a> {
-    pub(crate) fn new(db: &'a Db, mut buffers: Box<CommitBuffers>) -> Self {
+    pub(crate) fn new(db: &'a Db, mut buffers: CommitBuffers) -> Self {
         buffers.pending.clear();
         Self { db, buffers: Some(buffers), row: NewSeriesRow::default() }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use model::index::{IndexError, LabelIndex};
 use model::{LabelQuery, Labels, Matcher, SampleColumns, SelectHints, Selection, SourceError};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
@@ -244,18 +245,11 @@ impl Selection for DbSelection<'_> {
     }
 }
 
+/// What is collected of one index, `None` as the set meaning "all series", at most so many.
+type Collect<'a> = dyn Fn(&dyn LabelIndex, Option<&RoaringBitmap>, usize) -> Result<Vec<String>, IndexError> + 'a;
+
 /// Collects names or values over the head and all blocks that a query covers.
-///
-/// `of` answers for one index; `None` as its set means "all series".
-pub(crate) fn collect(
-    db: &Db,
-    query: &LabelQuery,
-    of: &dyn Fn(
-        &dyn model::index::LabelIndex,
-        Option<&RoaringBitmap>,
-        usize,
-    ) -> Result<Vec<String>, model::index::IndexError>,
-) -> Result<Vec<String>, Error> {
+pub(crate) fn collect(db: &Db, query: &LabelQuery, of: &Collect<'_>) -> Result<Vec<String>, Error> {
     let view = db.view();
     let mut all = std::collections::BTreeSet::new();
     let from_ms = query.start_ms.max(view.head_from_ms);

@@ -9,25 +9,16 @@
 
 use std::cmp::Reverse;
 
-use memchr::memmem::Finder;
-use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton, StartKind, dense};
-use regex_automata::util::primitives::StateID;
-use regex_automata::util::start;
-use regex_syntax::hir::{Hir, HirKind};
+use fst::Automaton;
+use regex_syntax::hir::{Dot, Hir, HirKind};
 use roaring::RoaringBitmap;
 
 use super::posting::Union;
 use super::{IndexError, LabelIndex, Value};
-use crate::matcher::{MatchOp, Matcher};
+use crate::matcher::Matcher;
+use crate::regex::{AutomatonState, GoRegex, ValueAutomaton};
 
-/// More literals than this are no longer looked up one by one.
-const MAX_LITERALS: usize = 4_096;
-
-/// An automaton above this size is not built; the expression is then run value by value.
-const MAX_AUTOMATON_BYTES: usize = 4 << 20;
-
-/// Below this many values a walk asks the regular expression itself: building an automaton costs more.
+/// Up to this many values a walk asks the regular expression itself: building an automaton costs more.
 const FEW_VALUES: u64 = 512;
 
 /// The ids of the series that satisfy all matchers.
@@ -80,10 +71,9 @@ impl<'a> Clause<'a> {
             _ if !self.want => 6,
             ValueTest::Literals(literals) if literals.len() == 1 => 0,
             ValueTest::Literals(_) => 1,
-            ValueTest::Prefix(_) => 2,
-            ValueTest::Suffix { .. } | ValueTest::Contains { .. } => 3,
-            ValueTest::Expression { .. } => 4,
-            ValueTest::Any { .. } => 5,
+            ValueTest::Expression(regex) if !regex.prefix().is_empty() => 2,
+            ValueTest::Expression(_) => 3,
+            ValueTest::Any => 4,
         }
     }
 
@@ -92,15 +82,15 @@ impl<'a> Clause<'a> {
         let name = self.matcher.name();
         match &self.test {
             ValueTest::Literals(literals) if self.want => {
-                for literal in literals {
+                for literal in literals.iter().filter(|literal| !literal.is_empty()) {
                     index.with_value(name, literal, &mut |ids| union.add(ids))?;
                 }
             }
-            ValueTest::Any { .. } if !self.want => {
+            ValueTest::Any if !self.want => {
                 // Only the empty value can fail the test, and no value is empty.
             }
             test => {
-                let mut walker = Walker::new(test, self.matcher, index.value_count(name)?);
+                let mut walker = Walker::new(test, index.value_count(name)?);
                 let mut failure = None;
                 index.walk(name, if self.want { test.prefix() } else { "" }, &mut |value| {
                     if walker.passes(value) == self.want
@@ -125,218 +115,98 @@ impl<'a> Clause<'a> {
 enum ValueTest {
     /// It is one of these (ascending).
     Literals(Vec<String>),
-    /// It begins with this.
-    Prefix(String),
-    /// It ends with this.
-    Suffix { suffix: String },
-    /// It contains this.
-    Contains { needle: String },
-    /// Anything; with `nonempty`, anything but the empty string, which no value is.
-    Any { nonempty: bool },
-    /// It matches the whole expression; all matches begin with `prefix`.
-    Expression { prefix: String },
+    /// Anything: no value is empty, so `.*` and `.+` ask the same.
+    Any,
+    /// It matches the expression.
+    Expression(GoRegex),
 }
 
 impl ValueTest {
     fn new(matcher: &Matcher) -> Self {
-        match matcher.op() {
-            MatchOp::Equal | MatchOp::NotEqual => Self::Literals(vec![matcher.value().to_owned()]),
-            MatchOp::Regex | MatchOp::NotRegex => Self::of_pattern(matcher.value()),
-        }
-    }
-
-    fn of_pattern(pattern: &str) -> Self {
-        let parsed = regex_syntax::ParserBuilder::new().dot_matches_new_line(true).build().parse(pattern);
-        let Ok(hir) = parsed else { return Self::Expression { prefix: String::new() } };
-        if let Some(mut literals) = literal_set(&hir) {
+        let Some(regex) = matcher.regex() else { return Self::Literals(vec![matcher.value().to_owned()]) };
+        if let Some(literals) = regex.literal_set() {
+            let mut literals = literals.to_vec();
             literals.sort_unstable();
-            literals.dedup();
             return Self::Literals(literals);
         }
-        let parts = flatten(&hir);
-        match parts.as_slice() {
-            [only] if is_any(only) => Self::Any { nonempty: false },
-            [only] if is_any_nonempty(only) => Self::Any { nonempty: true },
-            [Part::Text(prefix), rest] if is_any(rest) => Self::Prefix(prefix.clone()),
-            [any, Part::Text(suffix)] if is_any(any) => Self::Suffix { suffix: suffix.clone() },
-            [before, Part::Text(needle), after] if is_any(before) && is_any(after) => {
-                Self::Contains { needle: needle.clone() }
-            }
-            [Part::Text(prefix), ..] => Self::Expression { prefix: prefix.clone() },
-            _ => Self::Expression { prefix: String::new() },
+        if regex.matches_everything() || is_anything_nonempty(regex.hir()) {
+            return Self::Any;
         }
+        Self::Expression(regex.clone())
     }
 
     /// What every passing value begins with.
     fn prefix(&self) -> &str {
         match self {
-            Self::Prefix(prefix) | Self::Expression { prefix } => prefix,
+            Self::Expression(regex) => regex.prefix(),
             _ => "",
         }
     }
 }
 
-/// A piece of a concatenation.
-enum Part<'a> {
-    Text(String),
-    Other(&'a Hir),
-}
-
-/// The pieces of an expression, neighbouring literals joined.
-fn flatten(hir: &Hir) -> Vec<Part<'_>> {
-    let pieces: Vec<&Hir> = match hir.kind() {
-        HirKind::Concat(pieces) => pieces.iter().collect(),
-        _ => vec![hir],
-    };
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for piece in pieces {
-        let mut piece = piece;
-        while let HirKind::Capture(capture) = piece.kind() {
-            piece = &capture.sub;
-        }
-        match piece.kind() {
-            HirKind::Empty => {}
-            HirKind::Literal(literal) => match (std::str::from_utf8(&literal.0), parts.last_mut()) {
-                (Ok(text), Some(Part::Text(before))) => before.push_str(text),
-                (Ok(text), _) => parts.push(Part::Text(text.to_owned())),
-                (Err(_), _) => parts.push(Part::Other(piece)),
-            },
-            _ => parts.push(Part::Other(piece)),
-        }
-    }
-    parts
-}
-
-fn repeats_any_char(part: &Part<'_>, at_least: u32) -> bool {
-    let Part::Other(hir) = part else { return false };
-    let HirKind::Repetition(repetition) = hir.kind() else { return false };
-    let mut inner = &*repetition.sub;
-    while let HirKind::Capture(capture) = inner.kind() {
-        inner = &capture.sub;
-    }
-    repetition.min == at_least
-        && repetition.max.is_none()
-        && *inner.kind() == *Hir::dot(regex_syntax::hir::Dot::AnyChar).kind()
-}
-
-fn is_any(part: &Part<'_>) -> bool {
-    repeats_any_char(part, 0)
-}
-
-fn is_any_nonempty(part: &Part<'_>) -> bool {
-    repeats_any_char(part, 1)
-}
-
-/// All texts an expression matches, if they are finite and few.
-fn literal_set(hir: &Hir) -> Option<Vec<String>> {
+/// Whether an expression is `.+`, perhaps in a group.
+fn is_anything_nonempty(hir: &Hir) -> bool {
     match hir.kind() {
-        HirKind::Empty => Some(vec![String::new()]),
-        HirKind::Literal(literal) => Some(vec![std::str::from_utf8(&literal.0).ok()?.to_owned()]),
-        HirKind::Capture(capture) => literal_set(&capture.sub),
-        HirKind::Alternation(branches) => {
-            let mut all = Vec::new();
-            for branch in branches {
-                all.extend(literal_set(branch)?);
-                if all.len() > MAX_LITERALS {
-                    return None;
-                }
-            }
-            Some(all)
+        HirKind::Capture(capture) => is_anything_nonempty(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let any_char = Hir::dot(Dot::AnyChar);
+            repetition.min == 1 && repetition.max.is_none() && repetition.sub.kind() == any_char.kind()
         }
-        HirKind::Concat(pieces) => {
-            let mut all = vec![String::new()];
-            for piece in pieces {
-                let tails = literal_set(piece)?;
-                if all.len() * tails.len() > MAX_LITERALS {
-                    return None;
-                }
-                all = all.iter().flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}"))).collect();
-            }
-            Some(all)
-        }
-        HirKind::Repetition(repetition) if repetition.max == Some(1) && repetition.min == 0 => {
-            let mut all = literal_set(&repetition.sub)?;
-            all.push(String::new());
-            Some(all)
-        }
-        HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => {
-            let count: usize =
-                class.ranges().iter().map(|range| range.end() as usize - range.start() as usize + 1).sum();
-            (count <= 64).then(|| class.ranges().iter().flat_map(|r| r.start()..=r.end()).map(String::from).collect())
-        }
-        _ => None,
+        _ => false,
     }
 }
 
 /// Tests the values of a walk one after the other.
 struct Walker<'a> {
     test: &'a ValueTest,
-    matcher: &'a Matcher,
-    finder: Finder<'a>,
     automaton: Option<Resuming>,
 }
 
 impl<'a> Walker<'a> {
-    fn new(test: &'a ValueTest, matcher: &'a Matcher, values: u64) -> Self {
-        let needle = if let ValueTest::Contains { needle } = test { needle.as_str() } else { "" };
+    fn new(test: &'a ValueTest, values: u64) -> Self {
         let automaton = match test {
-            ValueTest::Expression { .. } if values > FEW_VALUES => Resuming::new(matcher.value()),
+            ValueTest::Expression(regex) if values > FEW_VALUES => regex.value_automaton().map(Resuming::new),
             _ => None,
         };
-        Self { test, matcher, finder: Finder::new(needle), automaton }
+        Self { test, automaton }
     }
 
     fn passes(&mut self, value: Value<'_>) -> bool {
-        match self.test {
-            ValueTest::Literals(literals) => literals.binary_search_by(|l| l.as_bytes().cmp(value.text)).is_ok(),
-            ValueTest::Prefix(prefix) => value.text.starts_with(prefix.as_bytes()),
-            ValueTest::Suffix { suffix } => value.text.ends_with(suffix.as_bytes()),
-            ValueTest::Contains { .. } => self.finder.find(value.text).is_some(),
-            ValueTest::Any { nonempty } => !nonempty || !value.text.is_empty(),
-            ValueTest::Expression { .. } => match &mut self.automaton {
-                Some(automaton) => automaton.passes(value),
-                // The matcher may be the negative one of the pair.
-                None => std::str::from_utf8(value.text)
-                    .is_ok_and(|text| self.matcher.matches(text) != self.matcher.op().is_negative()),
-            },
+        match (self.test, &mut self.automaton) {
+            (ValueTest::Literals(literals), _) => literals.binary_search_by(|l| l.as_bytes().cmp(value.text)).is_ok(),
+            (ValueTest::Any, _) => true,
+            (ValueTest::Expression(_), Some(automaton)) => automaton.passes(value),
+            (ValueTest::Expression(regex), None) => regex.is_match_bytes(value.text),
         }
     }
 }
 
-/// A table automaton that remembers its states along the last value.
+/// An automaton that remembers its states along the last value.
 struct Resuming {
-    automaton: dense::DFA<Vec<u32>>,
+    automaton: ValueAutomaton,
     /// State before byte `i` of the last value, as far as it was read.
-    states: Vec<StateID>,
+    states: Vec<AutomatonState>,
 }
 
 impl Resuming {
-    /// `None` when the automaton would be too large or cannot be built.
-    fn new(pattern: &str) -> Option<Self> {
-        let config = dense::Config::new()
-            .start_kind(StartKind::Anchored)
-            .dfa_size_limit(Some(MAX_AUTOMATON_BYTES))
-            .determinize_size_limit(Some(MAX_AUTOMATON_BYTES));
-        let automaton = dense::Builder::new().configure(config).build(&format!("^(?s:{pattern})$")).ok()?;
-        let start = automaton.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
-        Some(Self { automaton, states: vec![start] })
+    fn new(automaton: ValueAutomaton) -> Self {
+        let start = automaton.start();
+        Self { automaton, states: vec![start] }
     }
 
     fn passes(&mut self, value: Value<'_>) -> bool {
         // Fewer states than shared bytes: the automaton died within them, and does so again.
-        if value.shared >= self.states.len() {
-            return false;
-        }
+        let Some(&state) = self.states.get(value.shared) else { return false };
         self.states.truncate(value.shared + 1);
-        let mut state = self.states[value.shared];
-        for &byte in &value.text[value.shared..] {
-            state = self.automaton.next_state(state, byte);
-            if self.automaton.is_special_state(state) && self.automaton.is_dead_state(state) {
+        let mut state = state;
+        for &byte in value.text.get(value.shared..).unwrap_or_default() {
+            state = self.automaton.accept(&state, byte);
+            if !self.automaton.can_match(&state) {
                 return false;
             }
             self.states.push(state);
         }
-        self.automaton.is_match_state(self.automaton.next_eoi_state(state))
+        self.automaton.is_match(&state)
     }
 }
 

@@ -37,17 +37,11 @@ pub(crate) enum Step {
 }
 
 /// The last value of a series, and the last number as exponent and mantissa: what the next value is written against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ValueState {
     pub(crate) bits: u64,
     pub(crate) mantissa: i64,
     pub(crate) exponent: u8,
-}
-
-impl Default for ValueState {
-    fn default() -> Self {
-        Self { bits: 0, mantissa: 0, exponent: 0 }
-    }
 }
 
 impl ValueState {

@@ -45,7 +45,7 @@ pub struct Db {
     head: Head,
     log: Log,
     views: Views,
-    buffers: Mutex<Vec<Box<CommitBuffers>>>,
+    buffers: Mutex<Vec<CommitBuffers>>,
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,
     /// Segments to be read by [`Db::replay`].
@@ -154,7 +154,7 @@ impl Db {
         self.log.check()
     }
 
-    pub(crate) fn give_back(&self, buffers: Box<CommitBuffers>) {
+    pub(crate) fn give_back(&self, buffers: CommitBuffers) {
         let mut kept = self.buffers.lock();
         if kept.len() < KEPT_BUFFERS && buffers.is_small() {
             kept.push(buffers);

@@ -1,5 +1,5 @@
 //! What the tests of the store share: a model to compare with, and short ways to write and read.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
 

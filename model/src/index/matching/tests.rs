@@ -1,6 +1,7 @@
 use super::super::{DiskIndex, IndexWriter, LabelIndex, MemoryIndex, cardinality, label_names, label_values};
 use super::*;
 use crate::labels::Labels;
+use crate::matcher::MatchOp;
 use proptest::prelude::*;
 
 /// The same label sets in memory and on disk; ids are places in the sorted list.
@@ -79,18 +80,24 @@ fn every_operator_and_shape() {
 
 #[test]
 fn shapes_are_recognised() {
-    let shape = |pattern: &str| format!("{:?}", ValueTest::of_pattern(pattern));
-    assert_eq!(shape("a|b|c"), r#"Literals(["a", "b", "c"])"#);
-    assert_eq!(shape("(?:foo|bar)baz"), r#"Literals(["barbaz", "foobaz"])"#);
-    assert_eq!(shape("a[0-2]?"), r#"Literals(["a", "a0", "a1", "a2"])"#);
-    assert_eq!(shape("foo.*"), r#"Prefix("foo")"#);
-    assert_eq!(shape("foo(.*)"), r#"Prefix("foo")"#);
-    assert_eq!(shape(".*foo"), r#"Suffix { suffix: "foo" }"#);
-    assert_eq!(shape(".*foo.*"), r#"Contains { needle: "foo" }"#);
-    assert_eq!(shape(".*"), "Any { nonempty: false }");
-    assert_eq!(shape(".+"), "Any { nonempty: true }");
-    assert_eq!(shape("foo[0-9]+x"), r#"Expression { prefix: "foo" }"#);
-    assert_eq!(shape("(?i)foo.*"), r#"Expression { prefix: "" }"#);
+    let shape = |pattern: &str| match ValueTest::new(&Matcher::new(MatchOp::Regex, "l", pattern).unwrap()) {
+        ValueTest::Literals(literals) => format!("one of {}", literals.join(" ")),
+        ValueTest::Any => "any".to_owned(),
+        ValueTest::Expression(regex) => format!("begins with {:?}", regex.prefix()),
+    };
+    for (pattern, want) in [
+        ("c|b|a", "one of a b c"),
+        ("(?:foo|bar)baz", "one of barbaz foobaz"),
+        ("a[0-2]?", "one of a a0 a1 a2"),
+        ("foo.*", "begins with \"foo\""),
+        (".*", "any"),
+        (".+", "any"),
+        ("(.+)", "any"),
+        ("foo[0-9]+x", "begins with \"foo\""),
+        (".*foo", "begins with \"\""),
+    ] {
+        assert_eq!(shape(pattern), want, "{pattern}");
+    }
 }
 
 #[test]
