@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`] and [`histogram`] (what a series holds),
-//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`duration`].
+//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`duration`],
+//! [`number`] (numbers as Go writes them) and [`regex`] (Go's regular expressions).
 //!
 //! Limits: a label name or value is at most [`labels::MAX_LABEL_LEN`] bytes; timestamps of samples are `i64`
 //! milliseconds, of log entries `i64` nanoseconds, both since the Unix epoch.
@@ -27,6 +28,8 @@ pub mod labels;
 pub mod log;
 pub mod log_source;
 pub mod matcher;
+pub mod number;
+pub mod regex;
 pub mod sample;
 pub mod series_source;
 
