@@ -125,6 +125,27 @@ fn plain_shapes_are_answered_without_the_engine() {
 }
 
 #[test]
+fn loose_ends_do_not_matter_to_a_search() {
+    for (pattern, yes, no) in [
+        (".*error.*", "an error\n", "an err"),
+        ("(.*)(error)(.*)", "error", "eror"),
+        ("a*?b+c?", "xxbxx", "xxaxx"),
+        (".*(error|warn).*", "warn", "info"),
+        ("^.*x.*$", "ax", "a"),
+        (r"\s*\d+\s*", "a1", "a"),
+        (".*", "", "\u{0}"),
+    ] {
+        let regex = GoRegex::new(pattern, Flags::SEARCH).unwrap();
+        assert!(regex.is_match(yes), "{pattern}");
+        assert!(pattern == ".*" || !regex.is_match(no), "{pattern}");
+        assert_eq!(regex.find(yes.as_bytes()).is_some(), regex.is_match_bytes(yes.as_bytes()));
+    }
+    let whole = GoRegex::new(".*error.*", Flags::SEARCH).unwrap();
+    assert!(matches!(whole.0.strategy, Strategy::Contains(_)));
+    assert_eq!(whole.find(b"x\nan error\ny"), Some(2..10));
+}
+
+#[test]
 fn stray_bytes_are_seen_as_one_character_each() {
     let dot = GoRegex::new("^a.b$", Flags::SEARCH).unwrap();
     assert!(dot.is_match_bytes(b"a\xffb"));
