@@ -19,15 +19,14 @@ fn positive(schema: i32, at: &[(i32, u32)], buckets: &[f64]) -> FloatHistogram {
 }
 
 fn custom(bounds: &[f64], buckets: &[f64]) -> FloatHistogram {
-    FloatHistogram {
-        custom_values: bounds.into(),
-        ..positive(CUSTOM_BUCKETS, &[(0, buckets.len() as u32)], buckets)
-    }
+    FloatHistogram { custom_values: bounds.into(), ..positive(CUSTOM_BUCKETS, &[(0, buckets.len() as u32)], buckets) }
 }
 
 /// Populated buckets as (index, count), positive then negative.
 fn content(h: &FloatHistogram) -> Vec<(bool, i32, f64)> {
-    let side = |p: bool, it: buckets::Indexed<'_>| it.filter(|(_, c)| *c != 0.0).map(move |(i, c)| (p, i, c)).collect::<Vec<_>>();
+    let side = |p: bool, it: buckets::Indexed<'_>| {
+        it.filter(|(_, c)| *c != 0.0).map(move |(i, c)| (p, i, c)).collect::<Vec<_>>()
+    };
     [side(true, h.positive_indexed()), side(false, h.negative_indexed())].concat()
 }
 

@@ -27,9 +27,7 @@ pub enum InvalidHistogram {
         count: f64,
     },
     /// The zero bucket is below zero.
-    #[error(
-        "zero bucket has observation count of {0}: histogram has a bucket whose observation count is negative"
-    )]
+    #[error("zero bucket has observation count of {0}: histogram has a bucket whose observation count is negative")]
     NegativeZeroBucket(f64),
     /// A span overlaps the one before.
     #[error("{side} side: span number {number} with offset {offset}: histogram has a span whose offset is negative")]
@@ -87,9 +85,7 @@ impl FloatHistogram {
                 return Err(InvalidHistogram::NegativeZeroBucket(self.zero_count));
             }
             if !self.custom_values.is_empty() {
-                return Err(InvalidHistogram::Mixed(
-                    "histogram with exponential schema must not have custom bounds",
-                ));
+                return Err(InvalidHistogram::Mixed("histogram with exponential schema must not have custom bounds"));
             }
         } else {
             return Err(InvalidHistogram::Schema(self.schema));

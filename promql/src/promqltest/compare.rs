@@ -81,7 +81,12 @@ pub fn vector(want: &Expected, got: &[VectorSample], ordered: bool) -> Result<()
             return Err(format!("unexpected metric {} in result, has value {value}", sample.labels));
         };
         if ordered && at != position {
-            return Err(format!("expected metric {} at position {} but was at {}", sample.labels, at + 1, position + 1));
+            return Err(format!(
+                "expected metric {} at position {} but was at {}",
+                sample.labels,
+                at + 1,
+                position + 1
+            ));
         }
         let first = want[at].1.first().ok_or_else(|| format!("no value expected for {}", sample.labels))?;
         if !same_value(first, &sample.value) {
@@ -113,7 +118,11 @@ pub fn matrix(want: &Expected, got: &[MatrixSeries], times: (i64, i64, i64)) -> 
         for (i, value) in want[at].1.iter().enumerate() {
             let time = start_ms + i as i64 * step_ms;
             if time > end_ms {
-                return Err(format!("expected {} points for {}, more than the range has", want[at].1.len(), series.labels));
+                return Err(format!(
+                    "expected {} points for {}, more than the range has",
+                    want[at].1.len(),
+                    series.labels
+                ));
             }
             match value {
                 SequenceValue::Omitted => {}

@@ -148,9 +148,7 @@ fn number_item(text: &str) -> IResult<&str, Item> {
     let (rest, step) = opt(signed).parse(rest)?;
     match step {
         Some(step) => map(times, move |times| Item::Number { first, step, times }).parse(rest),
-        None => {
-            map(opt(times), move |times| Item::Number { first, step: 0.0, times: times.unwrap_or(0) }).parse(rest)
-        }
+        None => map(opt(times), move |times| Item::Number { first, step: 0.0, times: times.unwrap_or(0) }).parse(rest),
     }
 }
 

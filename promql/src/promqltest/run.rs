@@ -105,8 +105,7 @@ impl Runner<'_> {
                 let Some(pinned) = pinned(&self.eval.expr, at) else { return Ok(()) };
                 let text = pinned.to_string();
                 let pinned = parse(&text, &self.engine.options().parser).map_err(|e| format!("{text}: {e}"))?;
-                let others: &[i64] =
-                    if at == 0 { &[-1000, 0, 1000] } else { &[-10 * at, 0, at / 5, at, 10 * at] };
+                let others: &[i64] = if at == 0 { &[-1000, 0, 1000] } else { &[-10 * at, 0, at / 5, at, 10 * at] };
                 others.iter().try_for_each(|at| {
                     self.instant(&text, &pinned, *at).map_err(|e| format!("{e} (as {text} at {at} ms)"))
                 })
@@ -124,8 +123,7 @@ impl Runner<'_> {
 
     /// The answer; nothing when the query failed as it was expected to.
     fn query(&self, text: &str, expr: &Expr, times: TimeParams) -> Result<Option<QueryOutput>, String> {
-        let done: Result<QueryOutput, QueryError> =
-            self.engine.query_expr(expr, self.source, times, &self.context());
+        let done: Result<QueryOutput, QueryError> = self.engine.query_expr(expr, self.source, times, &self.context());
         match (done, self.expected_fail()) {
             (Ok(output), None) => Ok(Some(output)),
             (Ok(_), Some(_)) => Err(format!("expected error evaluating query {text} but got none")),

@@ -54,9 +54,7 @@ impl Selection {
                     notes.histogram_ignored = true;
                     return;
                 }
-                Value::Histogram(h) => {
-                    Candidate { value: 0.0, series: input.series, histogram: Some(Arc::clone(h)) }
-                }
+                Value::Histogram(h) => Candidate { value: 0.0, series: input.series, histogram: Some(Arc::clone(h)) },
             };
             self.offer(from + step, k, candidate);
         });
