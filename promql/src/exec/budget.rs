@@ -124,11 +124,6 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// Whether counts by step are asked for.
-    pub(super) fn wants_steps(&self) -> bool {
-        self.per_step.is_some()
-    }
-
     pub(super) fn stats(&self) -> Stats {
         let per_step = self.per_step.iter().flatten().enumerate();
         Stats {

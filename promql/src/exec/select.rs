@@ -48,7 +48,7 @@ impl<'a> SelectStream<'a> {
         let (times, histogram_times) = (&columns.timestamps, &columns.histogram_timestamps);
         let (mut next, mut next_histogram) = (0, 0);
         let mut any = false;
-        for step in 0..self.steps.count {
+        for (step, looked_at) in counts.iter_mut().enumerate() {
             let at = self.selector.end.of(&self.steps, step);
             while next < times.len() && times[next] <= at {
                 next += 1;
@@ -68,11 +68,11 @@ impl<'a> SelectStream<'a> {
                 let start = columns.histogram_start_timestamps.get(i).copied().unwrap_or(0);
                 match self.selector.value {
                     SelectValue::Sample => {
-                        counts[step] += histogram_samples(h) as u64;
+                        *looked_at += histogram_samples(h) as u64;
                         out.set_histogram(step, h.clone());
                     }
                     value => {
-                        counts[step] += 1;
+                        *looked_at += 1;
                         out.floats[step] = time_value(value, histogram_times[i], start);
                     }
                 }
@@ -80,7 +80,7 @@ impl<'a> SelectStream<'a> {
                 if model::is_stale(columns.values[i]) {
                     continue;
                 }
-                counts[step] += 1;
+                *looked_at += 1;
                 let start = columns.start_timestamps.get(i).copied().unwrap_or(0);
                 out.floats[step] = match self.selector.value {
                     SelectValue::Sample => columns.values[i],

@@ -133,8 +133,10 @@ fn mark_stats(node: &mut Node, counts: bool, aggregated: bool) {
             mark_stats(input, counts, aggregated);
         }
         Kind::Map { map: Map::Binary { op, .. }, .. } | Kind::Join { op, .. } if is_trim(*op) => {}
-        Kind::Call { call, .. }
-            if matches!(call, Call::HistogramQuantile | Call::HistogramQuantiles { .. } | Call::HistogramFraction) => {}
+        Kind::Call {
+            call: Call::HistogramQuantile | Call::HistogramQuantiles { .. } | Call::HistogramFraction,
+            ..
+        } => {}
         Kind::Aggregate(_) | Kind::Join { .. } => {
             node.children_mut().into_iter().for_each(|child| mark_stats(child, counts, true));
         }

@@ -18,8 +18,11 @@ struct Parts {
     sum: f64,
 }
 
-/// Histograms with their times, by the labels under which they are stored.
-pub(super) fn convert(load: &Load) -> Result<Vec<(Labels, Vec<(i64, FloatHistogram)>)>, ScriptError> {
+/// Histograms with their times, under the labels with which they are stored.
+pub(super) type Converted = Vec<(Labels, Vec<(i64, FloatHistogram)>)>;
+
+/// The classic histograms of a load as native ones.
+pub(super) fn convert(load: &Load) -> Result<Converted, ScriptError> {
     let mut all: BTreeMap<Labels, BTreeMap<i64, Parts>> = BTreeMap::new();
     for series in &load.series {
         let name = series.labels.value(METRIC_NAME);

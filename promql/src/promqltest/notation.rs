@@ -52,7 +52,7 @@ pub enum NotationError {
 }
 
 /// Most positions of one series.
-pub const MAX_VALUES: usize = 10_000_000;
+pub(super) const MAX_VALUES: usize = 10_000_000;
 
 /// Reads a series and its values.
 ///

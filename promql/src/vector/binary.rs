@@ -392,10 +392,8 @@ impl JoinWork<'_> {
             self.pair_alone(*many, *one);
             return Ok(());
         }
-        if many.is_empty() || one.is_empty() {
-            if !fills {
-                return Ok(());
-            }
+        if (many.is_empty() || one.is_empty()) && !fills {
+            return Ok(());
         }
         self.group_by_step(many, one)
     }
