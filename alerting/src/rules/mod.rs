@@ -18,6 +18,7 @@ mod schedule;
 mod send;
 mod state;
 mod synthetic;
+mod template;
 
 pub use alert_rule::{ActiveAlert, AlertRule, AlertRuleSnapshot, DUPLICATE_LABELS};
 pub use expand::{Expander, Expansion, External};
@@ -29,3 +30,4 @@ pub use schedule::{Due, Schedule};
 pub use send::{OutgoingAlert, generator_url, needs_sending, valid_until};
 pub use state::{AlertState, Observation, RESOLVED_RETENTION_MS, Timing, Transition, step};
 pub use synthetic::{ALERTS, ALERTS_FOR_STATE};
+pub use template::TemplateExpander;

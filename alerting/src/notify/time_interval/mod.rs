@@ -34,10 +34,11 @@ impl Zone {
     }
 
     fn lookup(&self) -> Option<TimeZone> {
-        if self.0.is_empty() || self.0 == "UTC" {
-            return Some(TimeZone::UTC);
+        match gotemplate::gotime::Zone::load(&self.0, &gotemplate::gotime::Zone::Utc) {
+            Ok(gotemplate::gotime::Zone::Named(zone)) => Some(zone),
+            Ok(_) => Some(TimeZone::UTC),
+            Err(_) => None,
         }
-        TimeZone::get(&self.0).ok()
     }
 
     /// The zone; `local` if it is called `Local`.
