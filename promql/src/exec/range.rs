@@ -51,7 +51,7 @@ impl<'a> RangeStream<'a> {
             },
             WindowSource::Subquery { node, steps, .. } => {
                 exec.check_steps(steps)?;
-                Source::Subquery { stream: exec.stream(node, *steps)?, steps: *steps }
+                Source::Subquery { stream: exec.settled_stream(node, *steps)?, steps: *steps }
             }
         };
         let lookback = exec.lookback_ms;

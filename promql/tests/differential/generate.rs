@@ -153,7 +153,7 @@ pub(crate) fn vector() -> impl Strategy<Value = String> {
         let set = prop::sample::select(vec!["and", "or", "unless"]);
         let set_matching = prop::sample::select(vec!["", "on (a) ", "ignoring (b, le) "]);
         let function = prop::sample::select(vec![
-            "abs", "ceil", "floor", "sqrt", "sgn", "timestamp", "hour", "round", "absent", "sort", "-",
+            "abs", "sqrt", "sgn", "timestamp", "hour", "absent", "sort", "-",
         ]);
         prop_oneof![
             3 => (aggregation, grouping, inner.clone()).prop_map(|(op, g, v)| match op {
@@ -178,6 +178,8 @@ pub(crate) fn vector() -> impl Strategy<Value = String> {
             1 => (selector(), duration()).prop_map(|(s, d)| format!("quantile_over_time(0.7, {s}[{d}])")),
             // Of samples as they are: the last digit of a computed value is not the point.
             1 => (selector(), modifiers()).prop_map(|(s, m)| format!("count_values by (a) (\"value\", {s}{m})")),
+            1 => (prop::sample::select(vec!["ceil", "floor", "round"]), selector(), modifiers())
+                .prop_map(|(f, s, m)| format!("{f}({s}{m})")),
             1 => scalar().prop_map(|s| format!("vector({s})")),
         ]
     })

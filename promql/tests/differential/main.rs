@@ -12,7 +12,7 @@ use model::Labels;
 use naive::Naive;
 use proptest::prelude::*;
 
-const CASES: u32 = 20_000;
+const CASES: u32 = 1_500;
 const SEED: u64 = 11;
 
 type Points = BTreeMap<(Labels, i64), f64>;
