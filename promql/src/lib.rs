@@ -16,11 +16,11 @@
 //!
 //! let engine = Engine::new(EngineOptions::default());
 //! let times = TimeParams::Range { start_ms: 60_000, end_ms: 120_000, step_ms: 60_000 };
-//! let query = "sum by (job) (rate(requests_total[1m]))";
+//! let query = "sum by (job) (increase(requests_total[1m]))";
 //! let output = engine.query(query, &store, times, &QueryContext::default())?;
 //! let Value::Matrix(series) = output.value else { panic!("a range query gives a matrix") };
 //! assert_eq!(series[0].labels.to_string(), r#"{job="web"}"#);
-//! assert_eq!(series[0].floats, [(60_000, 2.0), (120_000, 2.0)]);
+//! assert_eq!(series[0].floats, [(60_000, 120.0), (120_000, 120.0)]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
