@@ -27,6 +27,8 @@ pub mod labels;
 pub mod log;
 pub mod log_source;
 pub mod matcher;
+pub mod number;
+pub mod regex;
 pub mod sample;
 pub mod series_source;
 
