@@ -15,26 +15,8 @@ pub enum Error {
         message: String,
     },
     /// A piece of the template cannot be evaluated with this data.
-    #[error(
-        "template: {template}:{line}:{column}: executing {} at <{context}>: {message}",
-        model::number::quote(executing)
-    )]
-    Execute {
-        /// Name under which the text was given.
-        template: String,
-        /// Line of the piece, from 1.
-        line: usize,
-        /// Byte of the piece in its line, from 0.
-        column: usize,
-        /// Name of the template that was running.
-        executing: String,
-        /// The piece as it would be written.
-        context: String,
-        /// What is wrong.
-        message: String,
-        /// The message is about a limit, not about the template's meaning.
-        limit: Option<Limit>,
-    },
+    #[error(transparent)]
+    Execute(Box<ExecuteError>),
     /// The template to execute is not defined.
     #[error(
         "template: no template {} associated with template {}",
@@ -53,6 +35,29 @@ pub enum Error {
         /// Its name.
         template: String,
     },
+}
+
+/// A piece of a template that cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "template: {template}:{line}:{column}: executing {} at <{context}>: {message}",
+    model::number::quote(executing)
+)]
+pub struct ExecuteError {
+    /// Name under which the text was given.
+    pub template: String,
+    /// Line of the piece, from 1.
+    pub line: usize,
+    /// Byte of the piece in its line, from 0.
+    pub column: usize,
+    /// Name of the template that was running.
+    pub executing: String,
+    /// The piece as it would be written.
+    pub context: String,
+    /// What is wrong.
+    pub message: String,
+    /// The message is about a limit, not about the template's meaning.
+    pub limit: Option<Limit>,
 }
 
 /// What ended a template that would go on for too long.

@@ -6,8 +6,10 @@
 
 mod operand;
 
+use model::regex::GoRegex;
+
 use crate::ast::{Branch, Command, Node, Operand, Pipe, Pos};
-use crate::error::{CallError, Error, Limit};
+use crate::error::{CallError, Error, ExecuteError, Limit};
 use crate::parse::Tree;
 use crate::template::{Context, MissingKey, TemplateSet};
 use crate::value::{ObjectKind, Value};
@@ -50,7 +52,7 @@ impl At<'_> {
 }
 
 /// Boxed to keep the results of the hot path small.
-pub(crate) type Evaluated<T> = Result<T, Box<Error>>;
+pub(crate) type Evaluated<T> = Result<T, Box<ExecuteError>>;
 
 /// A running template.
 pub(crate) struct Exec<'d> {
@@ -96,7 +98,7 @@ impl<'d> Exec<'d> {
         let start = exec.out.len();
         let result = exec.list(&data, &tree.root).and_then(|_| exec.check_output(start));
         *out = exec.out;
-        result.map_err(|error| *error)
+        result.map_err(Error::Execute)
     }
 
     /// An error at the present place.
@@ -108,11 +110,11 @@ impl<'d> Exec<'d> {
         Err(self.failure(limit.to_string(), Some(limit)))
     }
 
-    fn failure(&self, message: String, limit: Option<Limit>) -> Box<Error> {
+    fn failure(&self, message: String, limit: Option<Limit>) -> Box<ExecuteError> {
         let text = &self.tree.source.text;
         let before = &text[..(self.at.pos() as usize).min(text.len())];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Box::new(Error::Execute {
+        Box::new(ExecuteError {
             template: self.tree.source.name.clone(),
             line: 1 + before.matches('\n').count(),
             column: before.len() - line_start,
@@ -382,6 +384,14 @@ impl<'d> Call<'_, 'd> {
         self.exec.context
     }
 
+    /// The compiled form of `pattern`, which the template set keeps for the next execution.
+    ///
+    /// # Errors
+    /// If it is not a regular expression.
+    pub fn regex(&self, pattern: &str) -> Result<GoRegex, CallError> {
+        self.exec.set.regexes.get(pattern).map_err(CallError::new)
+    }
+
     /// Refuses a text of `len` bytes that would exceed the output limit, before it is made.
     ///
     /// # Errors
@@ -389,6 +399,26 @@ impl<'d> Call<'_, 'd> {
     pub fn check_len(&self, len: usize) -> Result<(), CallError> {
         let most = self.exec.context.limits.output;
         if len > most { Err(Limit::Output(most).into()) } else { Ok(()) }
+    }
+
+    /// What `text`, as a template that can call the others of the set, writes for `data`.
+    ///
+    /// # Errors
+    /// If it is not a template, or fails.
+    pub fn render_text(&mut self, name: &str, text: &str, data: Value<'d>) -> Result<Vec<u8>, CallError> {
+        let set = self.exec.set.with_text(name, text).map_err(CallError::new)?;
+        let steps = self.exec.context.limits.steps.saturating_sub(self.exec.steps);
+        let depth = self.exec.context.limits.depth.saturating_sub(self.exec.depth);
+        let limits = crate::Limits { steps, depth, ..self.exec.context.limits };
+        let context = Context { limits, ..self.exec.context.clone() };
+        let mut out = Vec::new();
+        set.execute(&mut out, data, &context).map_err(CallError::new)?;
+        Ok(out)
+    }
+
+    /// Whether the set has a template called `name`.
+    pub fn has_template(&self, name: &str) -> bool {
+        self.exec.set.tree(name).is_some()
     }
 
     /// What the template called `name` writes for `data`.
@@ -409,9 +439,9 @@ impl<'d> Call<'_, 'd> {
         let written = std::mem::replace(&mut exec.out, out);
         match result {
             Ok(()) => Ok(written),
-            Err(error) => Err(match *error {
-                Error::Execute { limit: Some(limit), .. } => CallError::Limit(limit),
-                error => CallError::new(error),
+            Err(error) => Err(match error.limit {
+                Some(limit) => CallError::Limit(limit),
+                None => CallError::new(error),
             }),
         }
     }

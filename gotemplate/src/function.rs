@@ -155,6 +155,13 @@ impl Functions {
         self
     }
 
+    /// These without the functions that a host answers.
+    #[must_use]
+    pub(crate) fn without_host(mut self) -> Self {
+        self.by_name.retain(|_, function| !matches!(function.run, Run::Host));
+        self
+    }
+
     /// The function called `name`.
     pub fn get(&self, name: &str) -> Option<&'static Function> {
         self.by_name.get(name).copied()

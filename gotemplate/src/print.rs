@@ -62,6 +62,3 @@ pub(crate) fn sprintln(values: &[Value<'_>]) -> Vec<u8> {
     out.push(b'\n');
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,10 @@
 //! Templates by name, and what their execution needs.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use model::regex::{Flags, GoRegex, RegexError};
 
 use crate::ast::{List, Node, Operand};
 use crate::error::Error;
@@ -84,6 +86,31 @@ pub struct TemplateSet {
     pub(crate) missing_key: MissingKey,
     functions: Functions,
     trees: BTreeMap<String, Entry>,
+    pub(crate) regexes: Arc<Regexes>,
+}
+
+/// Patterns that functions of the set's templates have compiled. They are nearly always constants of the templates, so
+/// that executing a template a million times compiles each once.
+#[derive(Debug, Default)]
+pub(crate) struct Regexes(Mutex<Vec<GoRegex>>);
+
+/// Most patterns kept for a set; beyond that (patterns made of data) the oldest go.
+const MAX_REGEXES: usize = 64;
+
+impl Regexes {
+    pub(crate) fn get(&self, pattern: &str) -> Result<GoRegex, RegexError> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().iter().find(|known| known.as_str() == pattern) {
+            return Ok(known.clone());
+        }
+        let regex = GoRegex::new(pattern, Flags::SEARCH)?;
+        let mut kept = lock();
+        if kept.len() >= MAX_REGEXES {
+            kept.remove(0);
+        }
+        kept.push(regex.clone());
+        Ok(regex)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +123,13 @@ struct Entry {
 impl TemplateSet {
     /// An empty set whose main template will be called `name`.
     pub fn new(name: &str, functions: Functions) -> Self {
-        Self { name: name.to_owned(), missing_key: MissingKey::Default, functions, trees: BTreeMap::new() }
+        Self {
+            name: name.to_owned(),
+            missing_key: MissingKey::Default,
+            functions,
+            trees: BTreeMap::new(),
+            regexes: Arc::default(),
+        }
     }
 
     /// The set with another rule for missing keys.

@@ -118,6 +118,8 @@ pub struct Type {
     pub methods: &'static [Function],
     /// Go's `String()`, if the type has it: how values print.
     pub display: Option<fn(&Value<'_>) -> String>,
+    /// Fields of the struct start with a small letter in JSON.
+    pub json_lower: bool,
 }
 
 /// Type of the elements of a list or map.
@@ -145,7 +147,7 @@ impl Type {
 
     /// A type without methods.
     pub const fn plain(name: &'static str, element: Element) -> Self {
-        Self { name, element, methods: &[], display: None }
+        Self { name, element, methods: &[], display: None, json_lower: false }
     }
 
     /// What a key that is not there gives under `missingkey=zero`, and what `index` gives.

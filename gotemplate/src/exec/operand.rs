@@ -80,9 +80,11 @@ impl<'d> Exec<'d> {
 
     fn ideal(&self, number: &Number) -> Evaluated<Value<'d>> {
         let text = &*number.text;
-        let float_like = !text.starts_with('\'')
-            && text.contains(['.', 'e', 'E', 'p', 'P'])
-            && !(is_hex(text) && !text.contains(['p', 'P']));
+        let float_like = match text.as_bytes() {
+            [b'\'', ..] => false,
+            _ if is_hex(text) => text.contains(['p', 'P']),
+            _ => text.contains(['.', 'e', 'E']),
+        };
         match number {
             Number { float: Some(float), .. } if float_like => Ok(Value::Float(*float)),
             Number { int: Some(int), .. } => Ok(Value::Int(*int)),

@@ -6,6 +6,8 @@ use crate::ast::Number;
 use crate::lex::{Kind, Token};
 use crate::unquote::{CharError, unquote_char};
 
+const TWO_TO_63: f64 = (1u64 << 63) as f64;
+
 /// Reads a number or character constant. The error is the message.
 pub(super) fn constant(token: &Token) -> Result<Number, String> {
     let text = token.text.as_str();
@@ -43,10 +45,10 @@ pub(super) fn constant(token: &Token) -> Result<Number, String> {
     }
     number.float = Some(float);
     // A float without a fraction serves as an integer too.
-    if (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&float) && float.fract() == 0.0 {
+    if (-TWO_TO_63..TWO_TO_63).contains(&float) && float.fract() == 0.0 {
         number.int = Some(float as i64);
     }
-    if (0.0..1.844_674_407_370_955_2e19).contains(&float) && float.fract() == 0.0 {
+    if (0.0..2.0 * TWO_TO_63).contains(&float) && float.fract() == 0.0 {
         number.uint = Some(float as u64);
     }
     Ok(number)
