@@ -168,19 +168,14 @@ fn reorder(stages: &[ast::Stage]) -> Vec<Part<'_>> {
     parts
 }
 
-fn compile_part(
-    part: &Part<'_>,
-    names: &mut Names,
-    now: jiff::Timestamp,
-) -> Result<Option<Stage>, ParseError> {
+fn compile_part(part: &Part<'_>, names: &mut Names, now: jiff::Timestamp) -> Result<Option<Stage>, ParseError> {
     let stage = match part {
         Part::LineFilters(filters) => {
             let text = || filters.iter().map(|stage| stage.to_string()).collect::<Vec<_>>().join(" ");
             let mut tests = Vec::new();
             for stage in filters {
                 let StageKind::LineFilter(filter) = &stage.kind else { continue };
-                let test =
-                    LineTest::new(filter).map_err(|e| stage_error(stage.span.start as usize, &text(), e))?;
+                let test = LineTest::new(filter).map_err(|e| stage_error(stage.span.start as usize, &text(), e))?;
                 if !test.passes_all() {
                     tests.push(test);
                 }
@@ -365,6 +360,25 @@ impl Compiled {
     pub(crate) fn run(&mut self, columns: &LogColumns, row: u32) -> bool {
         self.pipeline.start(columns, row as usize);
         self.pipeline.run_stages(&columns.text, self.first)
+    }
+
+    /// Takes out parsers when no label is wanted: they would leave every entry as it is.
+    pub(crate) fn drop_useless_parsers(&mut self) {
+        if !self.pipeline.hints.no_labels {
+            return;
+        }
+        self.pipeline.stages.retain(|stage| {
+            !matches!(
+                stage,
+                Stage::Json(_)
+                    | Stage::JsonFields(_)
+                    | Stage::Logfmt(_)
+                    | Stage::LogfmtFields(_)
+                    | Stage::Regexp(_)
+                    | Stage::Pattern(_)
+                    | Stage::Unpack(_)
+            )
+        });
     }
 
     /// Whether nothing is left to do for lines that pass the filters at the beginning.

@@ -3,6 +3,8 @@
 //! Finding the number of a set that was met before allocates nothing. Numbers stay valid for the life of the table, also
 //! when the names that a worker numbered are forgotten; a set that is met again after that may get a second number.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
 
 use super::Pipeline;
@@ -29,9 +31,17 @@ struct Pair {
     end: u32,
 }
 
+/// A label set of a result, with its parts if they are wanted apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryLabels {
+    /// All labels.
+    pub all: LabelSet,
+    /// The same by where they come from.
+    pub categories: Option<Categories>,
+}
+
 struct Entry {
-    set: LabelSet,
-    categories: Option<Categories>,
+    labels: Arc<EntryLabels>,
     hash: u64,
     pairs: std::ops::Range<usize>,
 }
@@ -64,12 +74,8 @@ impl LabelSets {
         self.bytes
     }
 
-    pub(crate) fn set(&self, id: u32) -> &LabelSet {
-        &self.entries[id as usize].set
-    }
-
-    pub(crate) fn categories(&self, id: u32) -> Option<&Categories> {
-        self.entries[id as usize].categories.as_ref()
+    pub(crate) fn labels(&self, id: u32) -> &Arc<EntryLabels> {
+        &self.entries[id as usize].labels
     }
 
     /// Number of the set of those labels of the entry at hand that `keep` wants.
@@ -133,8 +139,9 @@ impl LabelSets {
             parsed: of(Some(Whose::Parsed)),
         });
         self.bytes += set.heap_bytes() * 3;
+        let labels = Arc::new(EntryLabels { all: set, categories });
         let id = self.entries.len() as u32;
-        self.entries.push(Entry { set, categories, hash, pairs: first..self.pairs.len() });
+        self.entries.push(Entry { labels, hash, pairs: first..self.pairs.len() });
         let entries = &self.entries;
         self.table.insert_unique(hash, id, |id| entries[*id as usize].hash);
         id

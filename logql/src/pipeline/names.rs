@@ -166,6 +166,11 @@ impl Names {
         self.names.len()
     }
 
+    /// Keeps the names met so far when names are forgotten.
+    pub(crate) fn fix(&mut self) {
+        self.fixed = self.names.len();
+    }
+
     /// Forgets all names but those of the query. Their numbers may be given again.
     pub(crate) fn forget(&mut self) {
         self.names.truncate(self.fixed);
@@ -180,18 +185,18 @@ impl Names {
 }
 
 /// Turns any key into a label name: other characters than ASCII letters, digits and `_` become `_`, a leading digit gets
-/// one in front, space around it is ignored. Appends to `out`; nothing for a blank key.
+/// one in front if the name starts with it, space around the key is ignored. Appends to `out`; nothing for a blank key.
 pub(crate) fn sanitize_into(out: &mut String, key: &str) {
-    let start = out.len();
     for c in key.trim().chars() {
-        if out.len() == start && c.is_ascii_digit() {
+        if out.is_empty() && c.is_ascii_digit() {
             out.push('_');
         }
         out.push(if c.is_ascii_alphanumeric() { c } else { '_' });
     }
 }
 
-/// Any key as a label name, as [`crate::sanitize_label_name`] of structured metadata and parsers do it.
+/// Any key as a label name: what parsers do to the names they find, and what is due to the names of structured metadata
+/// when entries are stored.
 pub fn sanitize_label_name(key: &str) -> String {
     let mut out = String::with_capacity(key.len() + 1);
     sanitize_into(&mut out, key);

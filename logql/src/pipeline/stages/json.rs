@@ -4,9 +4,7 @@
 //! only as far as labels are wanted. Where the text breaks off, labels found so far stay.
 
 use crate::pipeline::context::{Cx, Flow, Hints, may_hold_replacement};
-use crate::pipeline::json_scan::{
-    JsonError, JsonKind, JsonValue, skip_space, string_end, unescape_into, value,
-};
+use crate::pipeline::json_scan::{JsonError, JsonKind, JsonValue, skip_space, string_end, unescape_into, value};
 use crate::pipeline::keys::{KeyId, Keys};
 use crate::pipeline::names::NameId;
 use crate::pipeline::state::{LineState, Slice, StageError};
@@ -189,15 +187,7 @@ impl JsonStage {
         Ok(())
     }
 
-    fn label(
-        &mut self,
-        key: KeyId,
-        line: &str,
-        slice: Slice,
-        found: JsonValue,
-        odd: bool,
-        cx: &mut Cx<'_>,
-    ) -> Flow {
+    fn label(&mut self, key: KeyId, line: &str, slice: Slice, found: JsonValue, odd: bool, cx: &mut Cx<'_>) -> Flow {
         let target = self.keys.label(key).and_then(|id| cx.target(id));
         let Some(id) = target else {
             return if cx.labels.all_extracted(cx.names) { Flow::Enough } else { Flow::Go };

@@ -9,7 +9,7 @@ use model::{MatchOp, Matcher};
 use crate::pipeline::names::{NameId, Names};
 use crate::pipeline::state::{EntryLabels, StageError, Texts};
 use crate::syntax::ast::{CompareOp, LabelFilter};
-use crate::units::bytes::parse_bytes;
+use crate::units::bytes::{BytesText, parse_bytes};
 use crate::units::duration::parse_go;
 use crate::units::ip::IpPattern;
 use model::number::parse_float;
@@ -78,12 +78,13 @@ pub(crate) enum FilterError {
 impl LabelTest {
     pub(crate) fn new(filter: &LabelFilter, names: &mut Names) -> Result<Self, FilterError> {
         Ok(match filter {
-            LabelFilter::Text(matcher) => {
-                Self::Text { label: names.id(matcher.name()), test: TextTest::new(matcher)? }
-            }
+            LabelFilter::Text(matcher) => Self::Text { label: names.id(matcher.name()), test: TextTest::new(matcher)? },
             LabelFilter::Number(label, op, value) => Self::Number(names.id(label), *op, *value),
             LabelFilter::Duration(label, op, ns) => Self::Duration(names.id(label), *op, *ns),
-            LabelFilter::Bytes(label, op, bytes) => Self::Bytes(names.id(label), *op, *bytes),
+            // The reference hands queries on as text, in which sizes have two digits: `10KiB` is compared as `10kB`.
+            LabelFilter::Bytes(label, op, bytes) => {
+                Self::Bytes(names.id(label), *op, parse_bytes(&BytesText(*bytes).to_string()).unwrap_or(*bytes))
+            }
             LabelFilter::Ip { label, negative, pattern } => Self::Ip {
                 label: names.id(label),
                 negative: *negative,

@@ -20,6 +20,8 @@ enum Test {
     Always,
     Contains(Box<Finder<'static>>),
     ContainsAny(Box<AhoCorasick>, Vec<String>),
+    /// Texts in lower case, in any spelling.
+    ContainsFolded(Vec<String>),
     Regex(GoRegex),
     Pattern(Box<Pattern>),
     Ip(IpPattern),
@@ -61,7 +63,10 @@ impl LineTest {
                     // Compiling it would tell whether it is one; these are.
                     Test::Always
                 }
-                LineOp::Regex | LineOp::NotRegex => Test::Regex(GoRegex::new(text, Flags::SEARCH)?),
+                LineOp::Regex | LineOp::NotRegex => {
+                    let regex = GoRegex::new(text, Flags::SEARCH)?;
+                    folded_texts(text).map_or(Test::Regex(regex), Test::ContainsFolded)
+                }
                 LineOp::Pattern | LineOp::NotPattern => Test::Pattern(Box::new(Pattern::filter(text)?)),
             };
             tests.push(test);
@@ -70,8 +75,7 @@ impl LineTest {
             0 => {}
             1 => tests.extend(texts.pop().map(|text| Test::Contains(Box::new(Finder::new(&text).into_owned())))),
             _ => {
-                let automaton =
-                    AhoCorasick::new(&texts).map_err(|e| LineFilterError::TooLarge(e.to_string()))?;
+                let automaton = AhoCorasick::new(&texts).map_err(|e| LineFilterError::TooLarge(e.to_string()))?;
                 tests.push(Test::ContainsAny(Box::new(automaton), texts));
             }
         }
@@ -97,7 +101,7 @@ impl LineTest {
     pub(crate) fn cost(&self) -> u8 {
         match &self.test {
             Test::Always | Test::Contains(_) => 0,
-            Test::ContainsAny(..) | Test::Pattern(_) => 1,
+            Test::ContainsAny(..) | Test::ContainsFolded(_) | Test::Pattern(_) => 1,
             Test::Regex(_) | Test::Ip(_) | Test::Any(_) => 2,
         }
     }
@@ -136,6 +140,11 @@ impl LineTest {
         match &self.test {
             Test::Contains(finder) => Some(Search { finder: Needle::One(finder.clone()), exact: true }),
             Test::ContainsAny(automaton, _) => Some(Search { finder: Needle::Any(automaton.clone()), exact: true }),
+            // A letter of another alphabet may stand for one of these in lower case: the search has to be for less.
+            Test::ContainsFolded(texts) => {
+                let starts: Option<Vec<String>> = texts.iter().map(|text| unambiguous(text)).collect();
+                Search::new(&starts?, true)
+            }
             Test::Regex(regex) => {
                 let strength = |l: &&RequiredLiteral| l.any_of.iter().map(String::len).min();
                 let literal = regex.required_literals().iter().max_by_key(strength)?;
@@ -157,6 +166,7 @@ impl Test {
             Self::Always => true,
             Self::Contains(finder) => finder.find(line.as_bytes()).is_some(),
             Self::ContainsAny(automaton, _) => automaton.is_match(line),
+            Self::ContainsFolded(texts) => texts.iter().any(|text| contains_folded(line, text)),
             Self::Regex(regex) => regex.is_match(line),
             Self::Pattern(pattern) => pattern.is_match(line),
             Self::Ip(pattern) => pattern.found_in(line),
@@ -166,7 +176,7 @@ impl Test {
 
     fn needles(&self) -> Option<Vec<String>> {
         match self {
-            Self::Always | Self::Ip(_) => None,
+            Self::Always | Self::Ip(_) | Self::ContainsFolded(_) => None,
             Self::Contains(finder) => Some(vec![std::str::from_utf8(finder.needle()).ok()?.to_owned()]),
             Self::ContainsAny(_, texts) => Some(texts.clone()),
             Self::Regex(regex) => {
@@ -180,6 +190,75 @@ impl Test {
             }
         }
     }
+}
+
+/// The texts of `(?i)a|b`, each perhaps with `.*` around it, in lower case; `None` for any other expression.
+///
+/// The reference looks for these without the engine, and its way of ignoring case is not quite the engine's: `ſ` is no
+/// spelling of `s`, and a text is only found where its first byte is the same, ASCII letters aside.
+fn folded_texts(regex: &str) -> Option<Vec<String>> {
+    let inner = regex.strip_prefix("(?i)")?;
+    let inner = inner.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(inner);
+    let inner = inner.strip_prefix("?:").unwrap_or(inner);
+    inner.split('|').map(folded_text).collect()
+}
+
+fn folded_text(part: &str) -> Option<String> {
+    let part = part.strip_prefix(".*").unwrap_or(part);
+    let part = part.strip_suffix(".*").unwrap_or(part);
+    let mut text = String::new();
+    let mut chars = part.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => text.push(chars.next().filter(char::is_ascii_punctuation)?),
+            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
+            c => text.push(to_lower(c)),
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// One character in lower case, as one character.
+fn to_lower(c: char) -> char {
+    match c {
+        // Full case mapping would add a dot above.
+        'İ' => 'i',
+        c => {
+            let mut lower = c.to_lowercase();
+            lower.next().filter(|_| lower.next().is_none()).unwrap_or(c)
+        }
+    }
+}
+
+/// Whether `line` contains `text`, which is in lower case, in any spelling.
+fn contains_folded(line: &str, text: &str) -> bool {
+    let (line_bytes, first) = (line.as_bytes(), text.as_bytes()[0]);
+    let Some(last) = line.len().checked_sub(text.len()) else { return false };
+    let mut at = 0;
+    while at <= last {
+        let Some(found) = memchr::memchr2(first, first.to_ascii_uppercase(), &line_bytes[at..=last]) else {
+            return false;
+        };
+        at += found;
+        if line.get(at..).is_some_and(|rest| starts_folded(rest, text)) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+fn starts_folded(line: &str, text: &str) -> bool {
+    let mut chars = line.chars();
+    text.chars().all(|wanted| chars.next().is_some_and(|c| to_lower(c) == wanted))
+}
+
+/// The longest run of ASCII characters of a text in lower case that only ASCII spells.
+fn unambiguous(text: &str) -> Option<String> {
+    let runs = text.split(|c: char| !c.is_ascii() || matches!(c, 'i' | 'k'));
+    // The first character is spelled in ASCII, whatever it is.
+    let longest = runs.max_by_key(|run| run.len()).filter(|run| run.len() >= 2)?;
+    Some(longest.to_owned())
 }
 
 /// What to search a whole buffer for.
@@ -230,5 +309,63 @@ impl Search {
                 Some((found.start(), found.end()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::ast::LineAlternative;
+
+    fn passes(op: LineOp, texts: &[&str], line: &str) -> bool {
+        let alternatives = texts.iter().map(|text| LineAlternative { text: (*text).to_owned(), ip: false }).collect();
+        LineTest::new(&LineFilter { op, alternatives }).unwrap().test(line)
+    }
+
+    #[test]
+    fn compares_as_the_reference_does() {
+        let cases: [(LineOp, &[&str], &str, bool); 18] = [
+            (LineOp::Contains, &["b"], "abc", true),
+            (LineOp::Contains, &["x", "b"], "abc", true),
+            (LineOp::Contains, &["x", ""], "abc", false),
+            (LineOp::Contains, &["", ""], "abc", true),
+            (LineOp::NotContains, &[""], "abc", false),
+            (LineOp::NotContains, &["x"], "abc", true),
+            (LineOp::Regex, &["^b"], "abc", false),
+            (LineOp::Regex, &["a.c"], "a\nc", false),
+            (LineOp::Regex, &["(?s)a.c"], "a\nc", true),
+            (LineOp::Regex, &["x", ".*"], "abc", false),
+            (LineOp::NotRegex, &[".*"], "", false),
+            (LineOp::Regex, &["(?i)ERROR|warn"], "an Error", true),
+            (LineOp::Regex, &["(?i)İSTANBUL"], "İstanbul", false),
+            (LineOp::Regex, &["(?i)istanbul"], "ISTANBUL", true),
+            (LineOp::Regex, &["(?i)s"], "ſ", false),
+            (LineOp::Regex, &["(?i)é"], "É", true),
+            (LineOp::Regex, &["(?i)[s]"], "ſ", true),
+            (LineOp::Pattern, &["<_> x"], "a x", true),
+        ];
+        for (op, texts, line, want) in cases {
+            assert_eq!(passes(op, texts, line), want, "{} {texts:?} on {line:?}", op.as_str());
+        }
+    }
+
+    #[test]
+    fn knows_what_lines_must_contain() {
+        let filter = |op, text: &str| LineFilter {
+            op,
+            alternatives: vec![LineAlternative { text: text.to_owned(), ip: false }],
+        };
+        let needles = |op, text: &str| {
+            let test = LineTest::new(&filter(op, text)).unwrap();
+            let mut all: Vec<Vec<String>> = test.needles().into_iter().collect();
+            all.extend(test.more_needles());
+            all
+        };
+        assert_eq!(needles(LineOp::Contains, "abc"), [["abc"]]);
+        assert_eq!(needles(LineOp::NotContains, "abc"), [[""; 0]; 0]);
+        assert_eq!(needles(LineOp::Regex, "foo.*bar"), [["foo"], ["bar"]]);
+        assert_eq!(needles(LineOp::Regex, "foo|bar"), [["bar", "foo"]]);
+        assert_eq!(needles(LineOp::Regex, "(?i)foo"), [[""; 0]; 0]);
+        assert_eq!(needles(LineOp::Pattern, "GET <_> 500"), [["GET "], [" 500"]]);
     }
 }

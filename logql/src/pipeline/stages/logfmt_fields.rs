@@ -29,8 +29,7 @@ impl LogfmtFieldsStage {
         for extraction in fields {
             let source = read_expression(&extraction.expression)
                 .map_err(|e| format!("cannot parse expression [{}]: {e}", extraction.expression))?;
-            let field =
-                Field { label: names.id(&extraction.label), name: extraction.label.clone(), source };
+            let field = Field { label: names.id(&extraction.label), name: extraction.label.clone(), source };
             // Of two expressions for one label the later counts.
             match stage.fields.iter_mut().find(|known| known.label == field.label) {
                 Some(known) => *known = field,

@@ -76,6 +76,11 @@ impl Stage {
         }
     }
 
+    /// Reads the text of the line, or may.
+    pub(crate) fn looks_at_line(&self) -> bool {
+        !matches!(self, Self::LabelFilter(_) | Self::Drop(_) | Self::Keep(_))
+    }
+
     /// Can change or read labels, other than as a filter of the line.
     pub(crate) fn looks_at_labels(&self) -> bool {
         !matches!(self, Self::LineFilters(_) | Self::Decolorize(_))

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use gotemplate::{
-    CallResult, Context, Error, Functions, Host, Limits, MissingKey, Object, TemplateSet, Text, Type, Value, gotime,
+    CallResult, Context, Error, Host, Limits, MissingKey, Object, TemplateSet, Text, Type, Value, gotime,
 };
 
 use crate::pipeline::names::{NameId, Names};
@@ -12,14 +12,9 @@ use crate::pipeline::state::{EntryLabels, LineState, Slice, Texts};
 /// Bounds on one execution: a line is answered in about a millisecond, whatever the template.
 const LIMITS: Limits = Limits { steps: 100_000, output: 4 << 20, depth: 100 };
 
-/// Functions of templates for log lines.
-pub(crate) fn functions() -> Functions {
-    Functions::builtins()
-}
-
 /// Compiles a template that is called `name` in errors.
 pub(crate) fn compile(name: &str, text: &str) -> Result<TemplateSet, Error> {
-    TemplateSet::of(name, text, &functions(), MissingKey::Zero)
+    TemplateSet::of(name, text, &gotemplate::sets::loki(), MissingKey::Zero)
 }
 
 /// Labels as they are at one moment, for templates to read. Reused between entries.
@@ -54,13 +49,8 @@ impl Snapshot {
     ) -> Result<(), Error> {
         out.clear();
         let texts = state.texts(unit);
-        let map = LabelMap {
-            pairs: &self.pairs,
-            names: &state.names,
-            labels: &state.labels,
-            texts,
-            sorted: OnceCell::new(),
-        };
+        let map =
+            LabelMap { pairs: &self.pairs, names: &state.names, labels: &state.labels, texts, sorted: OnceCell::new() };
         let host = LineHost { line: state.line(unit), timestamp_ns: state.timestamp_ns };
         let context = Context { now, local: gotime::Zone::Utc, host: &host, limits: LIMITS };
         template.execute(out, Value::Object(&map), &context)
@@ -114,7 +104,8 @@ impl Host for LineHost<'_> {
         match name {
             "__line__" => Some(Ok(Value::from(self.line))),
             "__timestamp__" => {
-                let (seconds, ns) = (self.timestamp_ns.div_euclid(1_000_000_000), self.timestamp_ns.rem_euclid(1_000_000_000));
+                let (seconds, ns) =
+                    (self.timestamp_ns.div_euclid(1_000_000_000), self.timestamp_ns.rem_euclid(1_000_000_000));
                 Some(Ok(Value::from(gotime::Time::from_unix(seconds, ns, gotime::Zone::Utc))))
             }
             _ => None,
