@@ -16,6 +16,21 @@ pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN.to_bits()
 }
 
+/// Adds `value` to a running sum and its compensation (Kahan's summation in Neumaier's form); returns both. An infinite
+/// sum has no compensation.
+#[inline]
+pub fn kahan_inc(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
+    let total = sum + value;
+    let compensation = if total.is_infinite() {
+        0.0
+    } else if sum.abs() >= value.abs() {
+        compensation + ((sum - total) + value)
+    } else {
+        compensation + ((value - total) + sum)
+    };
+    (total, compensation)
+}
+
 /// Samples of one series as columns, timestamps ascending and unique over floats and histograms together.
 ///
 /// A series holds floats, native histograms, or (rarely) both; the two kinds are kept apart so that the common case is two plain slices.

@@ -80,6 +80,14 @@ pub trait Selection: Send + Sync {
     /// Label set of series `index`.
     fn labels(&self, index: usize) -> Labels;
 
+    /// Appends for each label in `names` a number that stands for its value in series `index`; 0 for no value. Within one
+    /// selection equal numbers stand for equal values of a label and different ones for different values, so that series
+    /// can be grouped without looking at strings. False, with `out` unchanged, when the store has no such numbers.
+    fn value_ids(&self, index: usize, names: &[String], out: &mut Vec<u32>) -> bool {
+        let _ = (index, names, out);
+        false
+    }
+
     /// Replaces the content of `out` by the samples of series `index` in the hinted range (it may hold a few around it), ascending.
     ///
     /// # Errors

@@ -1,1 +1,3 @@
 //! Foursight's metrics server: scraping, storage, PromQL and rules behind Prometheus' API.
+
+pub mod config;

@@ -4,6 +4,31 @@
 //! bucket 0) and then covers `length` buckets. With `schema` in -4..=8 the boundary of bucket `i` is `2^(i * 2^-schema)`;
 //! with [`CUSTOM_BUCKETS`] the boundaries are `custom_values` and only positive buckets exist. Rules: Prometheus' native
 //! histogram specification.
+//!
+//! The operations stand by kind: [`buckets`] (walking), `add` and `kahan` (sums), `compact`, `resolution`, `reset`,
+//! `trim`, `quantile`, `validate`, `text`. None panics on a histogram whose spans and buckets disagree; what the spans
+//! announce beyond the buckets is taken as absent.
+
+mod add;
+pub mod buckets;
+mod compact;
+mod fractions;
+mod kahan;
+mod quantile;
+mod reset;
+mod resolution;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trim;
+mod validate;
+
+pub use add::{AddOutcome, IncompatibleHistograms};
+pub use buckets::Bucket;
+pub use kahan::{Compensation, HistogramSum, kahan_add};
+pub use quantile::NanObservations;
+pub use text::TestNotation;
+pub use validate::InvalidHistogram;
 
 use std::sync::Arc;
 
@@ -130,5 +155,85 @@ impl Histogram {
             custom_values: self.custom_values.clone(),
             reset_hint: self.reset_hint,
         }
+    }
+}
+
+impl FloatHistogram {
+    /// Whether the boundaries are `custom_values`.
+    #[inline]
+    pub fn has_custom_buckets(&self) -> bool {
+        self.schema == CUSTOM_BUCKETS
+    }
+
+    /// Whether this is a staleness marker.
+    #[inline]
+    pub fn is_stale(&self) -> bool {
+        crate::sample::is_stale(self.sum)
+    }
+
+    /// Multiplies all counts and the sum. A negative factor makes a gauge of it.
+    pub fn scale(&mut self, factor: f64) {
+        self.map_counts(|count| count * factor);
+        if factor < 0.0 {
+            self.reset_hint = ResetHint::Gauge;
+        }
+    }
+
+    /// Divides all counts and the sum; by 0 the buckets go. A negative divisor makes a gauge of it.
+    pub fn divide(&mut self, divisor: f64) {
+        self.map_counts(|count| count / divisor);
+        if divisor == 0.0 {
+            self.positive_spans.clear();
+            self.positive_buckets.clear();
+            self.negative_spans.clear();
+            self.negative_buckets.clear();
+        } else if divisor < 0.0 {
+            self.reset_hint = ResetHint::Gauge;
+        }
+    }
+
+    fn map_counts(&mut self, map: impl Fn(f64) -> f64) {
+        self.zero_count = map(self.zero_count);
+        self.count = map(self.count);
+        self.sum = map(self.sum);
+        for count in self.positive_buckets.iter_mut().chain(&mut self.negative_buckets) {
+            *count = map(*count);
+        }
+    }
+
+    /// Whether the counts, the sum or a boundary has become infinite.
+    pub fn has_overflow(&self) -> bool {
+        self.zero_count.is_infinite()
+            || self.count.is_infinite()
+            || self.sum.is_infinite()
+            || self.positive_buckets.iter().chain(&self.negative_buckets).any(|c| c.is_infinite())
+            || self.custom_values.iter().any(|b| b.is_infinite())
+    }
+
+    /// Whether two histograms hold the same data: equal layout (empty spans aside), and counts and sums equal bit by bit.
+    /// Reset hints are not compared.
+    pub fn same_data(&self, other: &Self) -> bool {
+        let bits =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        self.schema == other.schema
+            && self.count.to_bits() == other.count.to_bits()
+            && self.sum.to_bits() == other.sum.to_bits()
+            && (!self.has_custom_buckets() || buckets::same_bounds(&self.custom_values, &other.custom_values))
+            && self.zero_threshold == other.zero_threshold
+            && self.zero_count.to_bits() == other.zero_count.to_bits()
+            && buckets::same_layout(&self.negative_spans, &other.negative_spans)
+            && bits(&self.negative_buckets, &other.negative_buckets)
+            && buckets::same_layout(&self.positive_spans, &other.positive_spans)
+            && bits(&self.positive_buckets, &other.positive_buckets)
+    }
+
+    /// Bytes of memory, as Prometheus counts them for its limits.
+    pub fn size_bytes(&self) -> usize {
+        168 + 8
+            * (self.positive_spans.len()
+                + self.negative_spans.len()
+                + self.positive_buckets.len()
+                + self.negative_buckets.len()
+                + self.custom_values.len())
     }
 }
