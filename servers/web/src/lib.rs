@@ -13,6 +13,8 @@
 
 pub mod glob;
 pub mod node;
+pub mod titan;
+pub mod traffic;
 
 /// A part of the host could not run.
 #[derive(Debug, thiserror::Error)]
