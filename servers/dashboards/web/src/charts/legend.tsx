@@ -6,6 +6,7 @@ import type { Theme } from '../fields/color';
 import { keepsUnit, reduce, reducerName } from '../fields/reduce';
 import { compareValues } from '../transforms/rows';
 import { obj, str, strings } from '../model/read';
+import { textWidth } from './canvas';
 import { Swatch } from './tooltip';
 
 export interface LegendOptions { show: boolean; table: boolean; right: boolean; calcs: string[]; sortBy?: string; sortDesc?: boolean; width?: number }
@@ -55,14 +56,16 @@ export function Legend(p: { items: LegendItem[]; options: LegendOptions; hidden:
 }
 
 /** Space for the legend: beside or below, at most a part of the panel. */
-export function splitLegend(o: LegendOptions, items: number, width: number, height: number): { chartW: number; chartH: number; legendMax: number; right: boolean } {
+export function splitLegend(o: LegendOptions, names: readonly string[], width: number, height: number): { chartW: number; chartH: number; legendMax: number; right: boolean } {
+  const items = names.length;
   if (!o.show || !items || height < 90) return { chartW: width, chartH: height, legendMax: 0, right: false };
   if (o.right && width > 360) {
     const w = Math.min(o.width ?? (o.table ? 150 + 68 * o.calcs.length : 200), Math.floor(width * 0.48));
     return { chartW: width - w - 8, chartH: height, legendMax: height, right: true };
   }
-  const perLine = Math.max(1, Math.floor(width / (120 + o.calcs.length * 90)));
-  const wanted = o.table ? 24 + items * 22 : Math.ceil(items / perLine) * 22;
+  let lines = 1, x = 0;
+  for (const n of names) { const w = Math.min(width, textWidth(n) * 1.12 + 34 + o.calcs.length * 92); if (x > 0 && x + w > width) { lines++; x = 0; } x += w; }
+  const wanted = o.table ? 24 + items * 22 : lines * 22;
   const max = Math.min(wanted, Math.max(22, Math.floor(height * (o.table ? 0.42 : 0.3) / 22) * 22));
   return { chartW: width, chartH: height - max - 4, legendMax: max, right: false };
 }

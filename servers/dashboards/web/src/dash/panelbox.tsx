@@ -49,7 +49,7 @@ export function useSize<T extends HTMLElement>(ref: { current: T | null }): { wi
   useLayoutEffect(() => {
     const e = ref.current;
     if (!e) return;
-    const read = () => { const width = Math.floor(e.clientWidth), height = Math.floor(e.clientHeight); set((s) => (s.width === width && s.height === height ? s : { width, height })); };
+    const read = () => { const c = getComputedStyle(e), width = Math.floor(e.clientWidth - parseFloat(c.paddingLeft) - parseFloat(c.paddingRight)), height = Math.floor(e.clientHeight - parseFloat(c.paddingTop) - parseFloat(c.paddingBottom)); set((s) => (s.width === width && s.height === height ? s : { width, height })); };
     read();
     const o = new ResizeObserver(read);
     o.observe(e);

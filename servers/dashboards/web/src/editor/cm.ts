@@ -62,7 +62,12 @@ function promClient(uid: string, range: () => TimeRange): PrometheusClient {
 }
 
 function extensions(o: { language: 'promql' | 'logql'; source: string; range: () => TimeRange }) {
-  if (o.language === 'promql') return new PromQLExtension().setComplete({ remote: promClient(o.source, o.range), maxMetricsMetadata: 20000 }).activateLinter(true).asExtension();
+  if (o.language === 'promql') {
+    const promql = new PromQLExtension().setComplete({ remote: promClient(o.source, o.range), maxMetricsMetadata: 20000 }), strict = promql.getLinter();
+    // dashboard variables are no PromQL: a text that holds some is not judged
+    promql.setLinter({ promQL() { const check = strict.promQL(); return (view) => (/\$[\w{]|\[\[/.test(view.state.doc.toString()) ? [] : check(view)); } });
+    return promql.activateLinter(true).asExtension();
+  }
   return [logql({ labels: (q) => loki.labels(o.source, o.range(), q).catch(() => []), values: (l, q) => loki.labelValues(o.source, l, o.range(), q).catch(() => []) }), logqlLint];
 }
 

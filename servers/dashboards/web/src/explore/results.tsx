@@ -24,13 +24,13 @@ const base = (frames: Frame[], range: TimeRange, panel: Record<string, unknown>,
 export function Graph({ frames, range, id, height = 300, title = 'Result' }: { frames: Frame[]; range: TimeRange; id: string; height?: number; title?: string }) {
   const ref = useRef<HTMLDivElement>(null), { width } = useSize(ref);
   const props = useMemo(() => width ? base(frames, range, { type: 'timeseries', title, fieldConfig: { defaults: { custom: { fillOpacity: 8, lineWidth: 1.5 } } }, options: { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'mean', 'max'] }, tooltip: { mode: 'multi', sort: 'desc' } } }, id, width, height) : null, [frames, range, width, height, theme.value, zone.value]);
-  return <div ref={ref} class="result-graph" style={{ height: `${height}px` }}>{props && <TimeSeries {...props} />}</div>;
+  return <div ref={ref} class="result-graph" style={{ height: `${height + 14}px` }}>{props && <TimeSeries {...props} />}</div>;
 }
 
 export function ResultTable({ frames, range, id }: { frames: Frame[]; range: TimeRange; id: string }) {
   const ref = useRef<HTMLDivElement>(null), { width } = useSize(ref), rows = frames[0]?.length ?? 0, height = Math.min(360, 34 + rows * 28);
   const props = useMemo(() => width ? base(frames, range, { type: 'table', title: 'Values', options: { showHeader: true }, fieldConfig: { defaults: { custom: { filterable: true }, color: { mode: 'thresholds' } }, overrides: [{ matcher: { id: 'byType', options: 'time' }, properties: [{ id: 'custom.hidden', value: true }] }] } }, id, width, height) : null, [frames, range, width, height, theme.value, zone.value]);
-  return <div ref={ref} class="result-table" style={{ height: `${height}px` }}>{props && <Table {...props} />}</div>;
+  return <div ref={ref} class="result-table" style={{ height: `${height + 10}px` }}>{props && <Table {...props} />}</div>;
 }
 
 /** Counts per level and step, as stacked bars. A bar stands over the span it counts. */
@@ -41,7 +41,7 @@ export function Volume({ counts, range, id }: { counts: VolumeCounts; range: Tim
     const frames = counts.series.map((s): Frame => ({ refId: s.level, length: counts.times.length, fields: [field('Time', 'time', counts.times), field(s.level, 'number', s.values, { config: { displayName: s.level, color: { mode: 'fixed', fixedColor: levelColors[s.level] ?? levelColors.unknown! } } })] }));
     return base(frames, range, { type: 'timeseries', title: 'Log volume', fieldConfig: { defaults: { unit: 'short', min: 0, custom: { drawStyle: 'bars', fillOpacity: 85, lineWidth: 0, stacking: { mode: 'normal', group: 'A' }, barAlignment: -1, barWidthFactor: 0.86, showPoints: 'never' } } }, options: { legend: { showLegend: true, displayMode: 'list', placement: 'bottom', calcs: ['sum'] }, tooltip: { mode: 'multi' } } }, id, width, height);
   }, [counts, range, width, theme.value, zone.value]);
-  return <div ref={ref} class="volume" style={{ height: `${height}px` }} data-total={counts.total}>{props && <TimeSeries {...props} />}</div>;
+  return <div ref={ref} class="volume" style={{ height: `${height + 10}px` }} data-total={counts.total}>{props && <TimeSeries {...props} />}</div>;
 }
 
 export interface VolumeCounts { times: number[]; series: { level: string; values: (number | null)[] }[]; total: number; stepMs: number }

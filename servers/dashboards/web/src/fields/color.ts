@@ -97,6 +97,25 @@ export function readableOn(c: string): string {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? '#10151b' : '#ffffff';
 }
 
+const luminance = (c: string): number => {
+  const [r, g, b] = parseRgb(c).map((v) => { const s = v / 255; return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; }) as Rgb;
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const inks = new Map<string, string>();
+
+/** The colour made dark or light enough to be read as text on the theme's panels (contrast 4.5). */
+export function inkOf(c: string, theme: Theme): string {
+  const key = theme + c;
+  let hit = inks.get(key);
+  if (hit) return hit;
+  const back = luminance(theme === 'dark' ? '#141a21' : '#ffffff'), ok = (x: string) => { const l = luminance(x); return (Math.max(l, back) + 0.05) / (Math.min(l, back) + 0.05) >= 4.6; };
+  hit = c;
+  for (let k = 0.06; k < 1 && !ok(hit); k += 0.06) hit = mix(c, theme === 'dark' ? '#ffffff' : '#000000', k);
+  if (inks.size > 500) inks.clear();
+  inks.set(key, hit);
+  return hit;
+}
+
 export function hashName(name: string): number {
   let h = 5381;
   for (let i = 0; i < name.length; i++) h = ((h << 5) + h + name.charCodeAt(i)) | 0;

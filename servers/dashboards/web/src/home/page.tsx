@@ -19,7 +19,7 @@ const hostIcons: Record<string, IconName> = { web: 'server', metrics: 'chart', l
 function figure(name: string, v: number): string {
   if (/bytes/i.test(name)) return unitText(v, 'bytes');
   if (/seconds|latency/i.test(name)) return unitText(v, 's');
-  if (/ms$/i.test(name)) return unitText(v, 'ms');
+  if (/(Ms|_ms)$/.test(name)) return unitText(v, 'ms');
   if (/ratio|percent/i.test(name)) return unitText(v, 'percentunit');
   return unitText(v, 'short', Number.isInteger(v) && Math.abs(v) < 1000 ? 0 : null);
 }

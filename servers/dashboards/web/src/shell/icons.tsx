@@ -17,7 +17,7 @@ export type IconName = keyof typeof paths;
 
 export function Icon({ name, size = 16, cls = '' }: { name: IconName; size?: number; cls?: string }) {
   return (
-    <svg class={`icon ${cls}`} width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">
+    <svg class={`icon ${cls}`} width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width={name === 'more' || name === 'drag' ? 3 : 1.8} stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">
       <path d={paths[name]} />
     </svg>
   );

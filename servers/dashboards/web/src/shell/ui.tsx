@@ -91,6 +91,7 @@ export function Modal(p: { title: string; onClose: () => void; children: Compone
     const d = ref.current!;
     const before = document.activeElement as HTMLElement | null;
     if (!d.open) d.showModal();
+    (d.querySelector<HTMLElement>('.modal-body input, .modal-body textarea, .modal-body select') ?? d).focus();
     return () => { d.close(); before?.focus?.(); };
   }, []);
   return (

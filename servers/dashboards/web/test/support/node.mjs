@@ -39,7 +39,8 @@ export function nodeSeries(file = new URL('../fixtures/node.prom', import.meta.u
       at = whole ? (t) => Math.round(growth(t)) : growth;
     } else {
       const amp = /load|procs_running/.test(s.name) ? 0.5 : /avail|free|Free/.test(s.name) ? 0.04 : wave;
-      const gauge = (t) => Math.max(0, s.value * (1 + amp * Math.sin(t / 700 + phase) + amp * 0.35 * Math.sin(t / 83 + phase)));
+      const bounded = /avail|free|Available|Free/.test(s.name); // never above its total
+      const gauge = (t) => Math.max(0, s.value * (1 + amp * (Math.sin(t / 700 + phase) - (bounded ? 1.4 : 0)) + amp * 0.35 * Math.sin(t / 83 + phase)));
       at = whole ? (t) => Math.round(gauge(t)) : gauge;
     }
     const cpu = s.name === 'node_cpu_seconds_total' && /cpu="(\d+)"/.exec(s.body)?.[1];

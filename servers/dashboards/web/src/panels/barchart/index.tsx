@@ -44,7 +44,7 @@ export function BarChart(p: PanelProps) {
 }
 
 export function Bars(q: { p: PanelProps; data: BarData; hidden: ReadonlySet<string>; setHidden: (h: Set<string>) => void; lo: ReturnType<typeof legendOptions>; horizontal: boolean; stacking: string; gap: number; barWidth: number; showValue: string; rotate: number; edges?: string[] }) {
-  const { p, data } = q, c = axisColors(p.theme), all = data.series, series = all.filter((s) => !q.hidden.has(s.field.shownName)), area = splitLegend(q.lo, all.length, p.width, p.height), n = data.labels.length, stacked = q.stacking !== 'none' && q.stacking !== '', percent = q.stacking === 'percent';
+  const { p, data } = q, c = axisColors(p.theme), all = data.series, series = all.filter((s) => !q.hidden.has(s.field.shownName)), area = splitLegend(q.lo, all.map((s) => s.field.shownName), p.width, p.height), n = data.labels.length, stacked = q.stacking !== 'none' && q.stacking !== '', percent = q.stacking === 'percent';
   const totals = data.labels.map((_, i) => series.reduce((s, x) => s + Math.max(0, x.values[i] ?? 0), 0));
   const at = (s: (typeof series)[number], i: number): number => { const v = s.values[i] ?? 0; return percent ? (totals[i] ? (v / totals[i]!) * 100 : 0) : v; };
   let hi = 0, low = 0;

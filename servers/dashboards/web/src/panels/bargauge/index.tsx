@@ -1,5 +1,5 @@
 // Bar gauge panel: one bar a value, horizontal or vertical; basic, gradient or LCD.
-import { continuous, mix, ramp, resolveColor } from '../../fields/color';
+import { continuous, inkOf, mix, ramp, resolveColor } from '../../fields/color';
 import { absoluteSteps, valueColor } from '../../fields/display';
 import { shownValues, type ShownValue } from '../../fields/values';
 import { num, str } from '../../model/read';
@@ -39,7 +39,7 @@ export function BarGauge(p: PanelProps) {
   return (
     <div class={`bargauge ${vertical ? 'vertical' : 'horizontal'} ${above ? 'above' : ''}`} style={{ gap: `${gap}px` }}>
       {values.map((v, i) => {
-        const length = vertical ? p.height - 44 : p.width - (above ? 0 : nameW) - valueW, size = `${(v.value.percent * 100).toFixed(2)}%`, color = valueMode === 'text' ? '' : v.value.color;
+        const length = vertical ? p.height - 44 : p.width - (above ? 0 : nameW) - valueW, size = `${(v.value.percent * 100).toFixed(2)}%`, color = valueMode === 'text' ? '' : inkOf(v.value.color, p.theme);
         return (
           <div key={i} class="bar-row" style={vertical ? { width: `${cell}px`, height: `${p.height}px` } : { height: `${cell}px` }} title={`${v.name}: ${valueText(v)}`}>
             {named && <div class="bar-name" style={vertical ? {} : { width: above ? '100%' : `${nameW}px` }}>{v.name}</div>}

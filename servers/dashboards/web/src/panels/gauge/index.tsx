@@ -1,6 +1,6 @@
 // Gauge panel: an arc per value, coloured by its threshold, with the thresholds as an outer ring.
 import { absoluteSteps } from '../../fields/display';
-import { resolveColor } from '../../fields/color';
+import { inkOf, resolveColor } from '../../fields/color';
 import { shownValues } from '../../fields/values';
 import { num, obj, str } from '../../model/read';
 import { unitText } from '../../units/format';
@@ -38,7 +38,7 @@ export function Gauge(p: PanelProps) {
                 return b > a ? <path key={n} d={arc(cx, cy, outer + 2, outer + 2 + Math.max(2, r * 0.055), a, b)} fill={resolveColor(s.color, p.theme)} /> : null;
               })}
               {labels && steps.filter((s) => s.value !== null && s.value > lo && s.value < hi).map((s, n) => { const [x, y] = point(cx, cy, r + 10, from + (sweep * (s.value! - lo)) / (hi - lo)).split(' '); return <text key={n} x={x} y={y} class="gauge-label" text-anchor="middle" dominant-baseline="middle">{unitText(s.value, v.field.config.unit, v.field.config.decimals)}</text>; })}
-              <ValueLink p={p} v={v}><text x={cx} y={cy + size * 0.32} class="gauge-value" text-anchor="middle" fill={v.value.color} font-size={size}>{shown}</text></ValueLink>
+              <ValueLink p={p} v={v}><text x={cx} y={cy + size * 0.32} class="gauge-value" text-anchor="middle" fill={inkOf(v.value.color, p.theme)} font-size={size}>{shown}</text></ValueLink>
             </svg>
             {many && <div class="gauge-name" title={v.name}>{v.name}</div>}
           </div>

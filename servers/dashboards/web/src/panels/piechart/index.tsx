@@ -15,7 +15,7 @@ export function PieChart(p: PanelProps) {
   if (!all.length) return <NoData />;
   const sort = str(o.sort, 'desc');
   if (sort !== 'none') all = [...all].sort((a, b) => ((b.value.numeric ?? 0) - (a.value.numeric ?? 0)) * (sort === 'asc' ? -1 : 1));
-  const values = all.filter((v) => !hidden.has(v.name)), total = values.reduce((s, v) => s + v.value.numeric!, 0), area = splitLegend(lo, all.length, p.width, p.height);
+  const values = all.filter((v) => !hidden.has(v.name)), total = values.reduce((s, v) => s + v.value.numeric!, 0), area = splitLegend(lo, all.map((v) => `${v.name}${shown.length ? ' 000 00 %' : ''}`), p.width, p.height);
   const colorOf = (v: (typeof all)[number]): string => (v.field.config.color?.mode === 'thresholds' || v.value.mapped ? v.value.color : v.field.color);
   const W = area.chartW, H = Math.max(40, area.chartH), r = Math.max(10, Math.min(W, H) / 2 - 8), inner = str(o.pieType, 'pie') === 'donut' ? r * 0.64 : 0, cx = W / 2, cy = H / 2;
   const pct = (v: (typeof all)[number]) => `${((v.value.numeric! / total) * 100).toFixed(1).replace(/\.0$/, '')}%`;

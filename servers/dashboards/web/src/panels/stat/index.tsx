@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { sharpContext } from '../../charts/canvas';
 import { schedule } from '../../charts/schedule';
-import { alpha, mix, readableOn } from '../../fields/color';
+import { alpha, inkOf, mix, readableOn } from '../../fields/color';
 import { shownValues, type ShownValue } from '../../fields/values';
 import { num, obj, str } from '../../model/read';
 import { fontFor, gridFor, NoData, ValueLink } from '../common';
@@ -64,7 +64,7 @@ export function Stat(p: PanelProps) {
         const room = h - spark - 6, nameSize = num(text.titleSize, Math.max(10, Math.min(15, w / 14, room / 4)));
         const valueSize = num(text.valueSize, fontFor(full, (wide ? w * 0.5 : w) - 20, (showName && !wide ? room - nameSize * 1.4 : room) * 0.72, 62));
         const color = colorMode === 'none' ? '' : v.value.color, background = solid ? (colorMode === 'background' ? `linear-gradient(135deg, ${mix(v.value.color, '#000000', 0.18)}, ${v.value.color})` : v.value.color) : '';
-        const ink = solid ? readableOn(v.value.color) : color;
+        const ink = solid ? readableOn(v.value.color) : color && inkOf(color, p.theme);
         return (
           <div key={i} class={`stat ${solid ? 'solid' : ''} ${wide ? 'wide' : ''} justify-${str(o.justifyMode, 'auto')} ${values.length > 1 ? 'many' : ''}`} style={{ height: `${h}px`, background, color: solid ? ink : '' }} title={`${v.name}: ${full}`}>
             <div class="stat-text">

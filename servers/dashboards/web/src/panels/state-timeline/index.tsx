@@ -39,7 +39,7 @@ export function StateTimeline(p: PanelProps) {
     return t ? f.fields.filter((x) => x !== t && x.type !== 'other').map((x): { f: ReadyField; runs: Run[] } => ({ f: x, runs: runsOf(t.values as number[], x.values, displayer(x, { theme: p.theme, zone: p.zone }, x.color), !history && o.mergeValues !== false, p.range.to) })) : [];
   }), [p.frames, p.theme, p.zone, history, o.mergeValues]);
   const states = useMemo(() => { const m = new Map<string, string>(); for (const r of rows) for (const x of r.runs) { const t = displayText(x.shown); if (!m.has(t) && m.size < 20) m.set(t, x.shown.color); } return [...m]; }, [rows]);
-  const area = splitLegend({ ...lo, show: lo.show && states.length < 20 }, states.length, p.width, p.height), W = area.chartW, H = Math.max(40, area.chartH), foot = 22;
+  const area = splitLegend({ ...lo, show: lo.show && states.length < 20 }, states.map(([n]) => n), p.width, p.height), W = area.chartW, H = Math.max(40, area.chartH), foot = 22;
   const left = Math.min(W * 0.3, Math.max(20, ...rows.map((r) => textWidth(r.f.shownName))) + 12), pw = W - left - 6, rowH = Math.max(14, (H - foot - 4) / Math.max(1, rows.length)), bar = rowH * num(o.rowHeight, 0.9), showValue = str(o.showValue, 'auto');
   const xOf = (t: number): number => left + ((t - p.range.from) / (p.range.to - p.range.from)) * pw;
   useEffect(() => schedule(() => {

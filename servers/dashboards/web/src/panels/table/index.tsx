@@ -1,7 +1,7 @@
 // Table panel: sortable, filterable columns, cell kinds, footer; long tables draw only the rows in sight.
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ReadyField, ReadyFrame } from '../../fields/apply';
-import { readableOn } from '../../fields/color';
+import { inkOf, readableOn } from '../../fields/color';
 import { displayer, displayText, fieldRange, type DisplayValue } from '../../fields/display';
 import type { Value } from '../../fields/frame';
 import { reduce } from '../../fields/reduce';
@@ -25,9 +25,9 @@ function Cell({ f, v, row, show, p, width }: { f: ReadyField; v: Value; row: num
   const d = show(v), text = displayText(d), links = p.links(f.config.links, f, row, text);
   const body = links.length ? <a href={links[0]!.href} title={links[0]!.title} target={links[0]!.external ? '_blank' : undefined} rel="noreferrer">{text}</a> : text;
   switch (type) {
-    case 'color-text': return <span style={{ color: d.color }}>{body}</span>;
+    case 'color-text': return <span style={{ color: inkOf(d.color, p.theme) }}>{body}</span>;
     case 'color-background': return <span class="cell-bg" style={{ background: d.color, color: readableOn(d.color) }}>{body}</span>;
-    case 'gauge': return <span class="cell-gauge"><span class="track"><span class="fill" style={{ width: `${d.percent * 100}%`, background: d.color }} /></span>{cell.valueDisplayMode !== 'hidden' && <span class="num" style={{ color: cell.valueDisplayMode === 'text' ? '' : d.color }}>{text}</span>}</span>;
+    case 'gauge': return <span class="cell-gauge"><span class="track"><span class="fill" style={{ width: `${d.percent * 100}%`, background: d.color }} /></span>{cell.valueDisplayMode !== 'hidden' && <span class="num" style={{ color: cell.valueDisplayMode === 'text' ? '' : inkOf(d.color, p.theme) }}>{text}</span>}</span>;
     case 'json-view': return <code>{typeof v === 'object' ? JSON.stringify(v) : String(v ?? '')}</code>;
     case 'pill': return <span class="pills">{String(v ?? '').split(',').filter(Boolean).map((t) => <span class="pill">{t.trim()}</span>)}</span>;
     default: return <>{body}</>;
@@ -57,7 +57,7 @@ export function Table(p: PanelProps) {
     const fixed = fields.map((f) => num(f.config.custom?.width, 0));
     const natural = fields.map((f, c) => {
       const sample = [0, 1, 2, Math.floor(rows.length / 2), rows.length - 1].filter((i) => i >= 0 && i < rows.length).map((i) => textWidth(displayText(shows[c]!(f.values[rows[i]!])).slice(0, 200)));
-      return Math.min(420, Math.max(num(f.config.custom?.minWidth, 60), textWidth(f.shownName) * 1.2 + 44, ...sample.map((w) => w * 1.2 + 24)));
+      return Math.min(420, Math.max(num(f.config.custom?.minWidth, /gauge|sparkline/.test(str(obj(f.config.custom?.cellOptions).type)) ? 190 : 60), textWidth(f.shownName) * 1.2 + 44, ...sample.map((w) => w * 1.2 + 24)));
     });
     const used = fixed.reduce((s, w, i) => s + (w || natural[i]!), 0), loose = natural.reduce((s, w, i) => s + (fixed[i] ? 0 : w), 0), spare = p.width - 2 - used;
     return fields.map((_, i) => Math.floor(fixed[i] || natural[i]! + (spare > 0 && loose ? (spare * natural[i]!) / loose : 0)));

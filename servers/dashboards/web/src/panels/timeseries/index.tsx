@@ -34,7 +34,7 @@ export function TimeSeries(p: PanelProps) {
   const shows = useMemo(() => new Map(built.series.map((s) => [s, displayer(s.field, { theme: p.theme, zone: p.zone }, s.field.color)] as const)), [built, p.theme, p.zone]);
   const text = (s: BuiltSeries, v: number | null): string => displayText(shows.get(s)!(v));
   const lo = legendOptions(p.panel.options), items = built.series.filter((s) => !hiddenFrom(s.field, 'legend'));
-  const area = splitLegend(lo, items.length, p.width, p.height);
+  const area = splitLegend(lo, items.map((s) => s.field.shownName), p.width, p.height);
   const t = obj(p.panel.options.tooltip), tipMode = str(t.mode, 'single'), tipSort = str(t.sort, 'none'), hideZeros = t.hideZeros === true;
   const latest = useRef({ p, text });
   latest.current = { p, text };
