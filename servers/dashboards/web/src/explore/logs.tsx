@@ -11,7 +11,8 @@ import { useLoad } from '../shell/load';
 import { remember, toast } from '../shell/state';
 import { Button, Empty, ErrorBox, IconButton, Modal, saveFile, Spinner } from '../shell/ui';
 import { tidyInterval, type TimeRange } from '../time/range';
-import { foldVolume, Volume, type VolumeCounts } from './results';
+import { Volume } from './results';
+import { foldVolume, type VolumeCounts } from './volume';
 
 const limit = 1000;
 

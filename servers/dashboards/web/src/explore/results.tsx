@@ -1,7 +1,5 @@
 // Results of a metric query in Explore: chart and table, drawn by the panels' own components.
 import { useMemo, useRef } from 'preact/hooks';
-import type { LogLine } from '../api/loki';
-import { levels } from '../api/loki';
 import { applyFieldConfig } from '../fields/apply';
 import { field, type Frame } from '../fields/frame';
 import { readPanel } from '../model/import';
@@ -13,6 +11,7 @@ import { setParams } from '../shell/router';
 import { theme } from '../shell/state';
 import { zone } from '../shell/clock';
 import type { TimeRange } from '../time/range';
+import type { VolumeCounts } from './volume';
 
 export const levelColors: Record<string, string> = { critical: '#b065e0', error: '#e4626f', warn: '#e9b23b', info: '#5fb37a', debug: '#5a9bea', trace: '#63c2c9', unknown: '#8a94a0' };
 
@@ -43,21 +42,3 @@ export function Volume({ counts, range, id }: { counts: VolumeCounts; range: Tim
   }, [counts, range, width, theme.value, zone.value]);
   return <div ref={ref} class="volume" style={{ height: `${height + 10}px` }} data-total={counts.total}>{props && <TimeSeries {...props} />}</div>;
 }
-
-export interface VolumeCounts { times: number[]; series: { level: string; values: (number | null)[] }[]; total: number; stepMs: number }
-
-/** Adds counts of the same level (labels `level` and `detected_level`) and orders them by weight. */
-export function foldVolume(result: { metric: Record<string, string>; values?: [number, string][] }[], grid: { start: number; end: number; step: number }, toLevel: (s: string | undefined) => string): VolumeCounts {
-  const n = Math.max(0, Math.round((grid.end - grid.start) / grid.step) + 1), times = Array.from({ length: n }, (_, i) => (grid.start + i * grid.step) * 1000), by = new Map<string, (number | null)[]>();
-  let total = 0;
-  for (const s of result) {
-    const level = toLevel(s.metric.level ?? s.metric.detected_level);
-    if (!by.has(level)) by.set(level, new Array<number | null>(n).fill(null));
-    const v = by.get(level)!;
-    for (const [t, x] of s.values ?? []) { const i = Math.round((t - grid.start) / grid.step); if (i >= 0 && i < n) { v[i] = (v[i] ?? 0) + Number(x); total += Number(x); } }
-  }
-  const order = (l: string) => { const i = (levels as string[]).indexOf(l); return i < 0 ? 99 : i; };
-  return { times, series: [...by].sort((a, b) => order(b[0]) - order(a[0])).map(([level, values]) => ({ level, values })), total, stepMs: grid.step * 1000 };
-}
-
-export const lastLine = (l: readonly LogLine[]): LogLine | undefined => l[l.length - 1];
