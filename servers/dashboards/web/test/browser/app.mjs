@@ -25,9 +25,9 @@ test('alerts: rules open, filter by state, instances lead to a silence', async (
   const { page, close } = await open('/alerting/list');
   await page.locator('.rule').first().waitFor();
   const all = await page.locator('.rule').count();
-  await page.getByRole('button', { name: /^Normal/ }).click();
+  await page.locator('.chip.inactive').click();
   assert.ok((await page.locator('.rule').count()) <= all);
-  await page.getByRole('button', { name: /^All/ }).click();
+  await page.locator('.chip').first().click();
   const head = page.locator('.rule-head').first();
   if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
   await page.locator('.rule.open .rule-body').first().getByRole('link', { name: 'Silence' }).first().click();

@@ -32,10 +32,10 @@ test('5 time picker: relative, absolute, paste, zone; each panel asks exactly on
   await page.getByLabel('From', { exact: true }).fill('now-x');
   assert.ok(await page.getByRole('button', { name: 'Apply' }).isDisabled(), 'an unreadable time cannot be applied');
   await page.getByRole('button', { name: /^Time zone/ }).click();
-  await page.getByRole('combobox', { name: 'Search Time zone' }).fill('kolkata');
-  await page.getByRole('option', { name: /Kolkata/ }).click();
+  await page.getByRole('combobox', { name: 'Search Time zone' }).fill('berlin');
+  await page.getByRole('option', { name: /Berlin/ }).click();
   await page.keyboard.press('Escape');
-  assert.match(await rangeButton(page).textContent(), /Asia\/Kolkata/);
+  assert.match(await rangeButton(page).textContent(), /Europe\/Berlin/);
   requests.length = 0;
   await page.getByRole('button', { name: /^Refresh/ }).click();
   await settled(page);
@@ -71,7 +71,8 @@ test('10 variables: search, multi, All, chains in order, URL, nothing unresolved
   await page.getByRole('button', { name: 'endpoint: All' }).click();
   const search = page.getByRole('combobox', { name: /Search/ });
   await search.fill('cart');
-  assert.equal(await page.getByRole('option').count(), 1);
+  assert.match(await page.getByRole('option').first().textContent(), /\/api\/cart/);
+  assert.ok(await page.getByRole('option').count() <= 2, 'the search narrows the list');
   await page.getByRole('option').first().click();
   await search.fill('orders');
   await page.getByRole('option').first().click();
