@@ -71,7 +71,8 @@ test('7 log line details: fields, filters, wrap, levels, JSON, highlights, copy,
   await details.getByRole('button', { name: /^Filter for path = / }).click();
   await page.waitForFunction(() => decodeURIComponent(location.search.replace(/\+/g, ' ')).includes('| json | path='));
   await settled(page);
-  await page.locator('.log').first().locator('.log-line').click();
+  const line = page.locator('.log').first().locator('.log-line');
+  if ((await line.getAttribute('aria-expanded')) === 'false') await line.click();
   await page.getByRole('button', { name: /^Filter out host = web/ }).first().click();
   await page.waitForFunction(() => decodeURIComponent(location.search.replace(/\+/g, ' ')).replace(/\\/g, '').includes('host!="web"'));
   await close();
