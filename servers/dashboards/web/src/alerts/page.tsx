@@ -68,7 +68,7 @@ function RuleRow({ rule, group, open, toggle }: { rule: Rule; group: RuleGroup; 
 function RulesTab() {
   const l = useLoad((s) => own.rules(s), [tick.value]), p = params.value, search = (p.get('search') ?? '').toLowerCase(), wanted = p.get('state') ?? '';
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set()), [auto, setAuto] = useState(true);
-  const groups = useMemo(() => (l.data ?? []).map((g) => ({ ...g, rules: g.rules.filter((r) => (!wanted || r.state === wanted || (wanted === 'error' && r.health === 'error')) && (!search || r.name.toLowerCase().includes(search) || Object.entries(r.labels ?? {}).some(([k, v]) => `${k}=${v}`.toLowerCase().includes(search)))) })).filter((g) => g.rules.length), [l.data, search, wanted]);
+  const groups = useMemo(() => (l.data ?? []).map((g) => ({ ...g, rules: g.rules.filter((r) => (!wanted || r.state === wanted || (wanted === 'error' && r.health === 'error')) && (!search || r.uid?.toLowerCase() === search || r.name.toLowerCase().includes(search) || Object.entries(r.labels ?? {}).some(([k, v]) => `${k}=${v}`.toLowerCase().includes(search)))) })).filter((g) => g.rules.length), [l.data, search, wanted]);
   useEffect(() => { if (auto && l.data) { setAuto(false); const firing = l.data.flatMap((g) => g.rules.filter((r) => r.state === 'firing').map((r) => `${g.file}/${g.name}/${r.name}`)); if (search || firing.length <= 3) setOpen(new Set(search ? groups.flatMap((g) => g.rules.map((r) => `${g.file}/${g.name}/${r.name}`)).slice(0, 3) : firing)); } }, [l.data]);
   if (l.error && !l.data) return <ErrorBox text={l.error} retry={l.reload} />;
   if (!l.data) return <Spinner />;
@@ -175,7 +175,12 @@ export function AlertsPage({ path }: { path: string }) {
   const at = tabs.find((t) => path.startsWith(t.path))?.path ?? '/alerting/list', history = at === '/alerting/history';
   useEffect(() => { document.title = 'Alerts – Foursight'; dashboardZone.value = ''; refreshEvery.value = params.peek().get('refresh') ?? '30s'; return startAutoRefresh(); }, []);
   useEffect(() => { const p = params.value; setRawRange({ from: p.get('from') ?? (history ? 'now-24h' : rawRange.peek().from), to: p.get('to') ?? 'now' }); const r = p.get('refresh'); if (r !== null) refreshEvery.value = r; }, [params.value, history]);
-  useEffect(() => { if (path === '/alerting' || path === '/alerting/') navigate('/alerting/list', { replace: true }); }, [path]);
+  useEffect(() => {
+    // addresses that messages of other versions carry
+    const view = /^\/alerting\/(?:grafana\/)?([^/]+)\/view$/.exec(path);
+    if (view) navigate(`/alerting/list?search=${view[1]}`, { replace: true });
+    else if (path === '/alerting/silence/new') { const q = new URLSearchParams({ new: '1' }); for (const m of params.peek().getAll('matcher')) q.append('matcher', m); navigate(`/alerting/silences?${q}`, { replace: true }); } else if (!tabs.some((t) => path.startsWith(t.path))) navigate('/alerting/list', { replace: true });
+  }, [path]);
   return (
     <div class="page alerts">
       <div class="toolbar"><div class="crumbs"><h1>Alerts</h1></div><div class="actions"><TimeControls hidden={!history} /></div></div>

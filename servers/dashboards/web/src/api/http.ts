@@ -34,7 +34,8 @@ export async function request<T>(url: string, o: RequestOptions = {}): Promise<T
   }
   const text = await r.text();
   if (!r.ok) {
-    if (r.status === 401) onUnauthorized.run();
+    // a data source that refuses the proxy is not the user's session having ended
+    if (r.status === 401 && !url.includes('/datasources/proxy/')) onUnauthorized.run();
     throw new ApiError(r.status, messageOf(r.status, r.statusText, text));
   }
   if (!text) return undefined as T;

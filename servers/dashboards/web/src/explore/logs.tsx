@@ -123,7 +123,7 @@ export function LogsResult({ uid, query, id, onQuery }: { uid: string; query: st
         {!live && <Button onClick={() => setAscending(!ascending)} title="Order">{ascending ? 'Oldest first' : 'Newest first'}</Button>}
         {options.fields?.length ? <Button icon="close" onClick={() => setOptions({ ...options, fields: undefined })}>Fields: {options.fields.join(', ')}</Button> : null}
         <span class="spacer" />
-        <span class="dim count" data-lines={lines.length}>{live ? '' : total !== null && !volume.loading ? `${lines.length.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} lines` : `${lines.length} lines`}{main.data?.stats?.totalBytesProcessed && !live ? ` · ${unitText(main.data.stats.totalBytesProcessed, 'bytes')} read` : ''}</span>
+        <span class="dim count" data-lines={lines.length}>{live ? '' : total !== null && !volume.loading && main.data && all.length >= limit ? `${lines.length.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} lines` : `${lines.length} lines`}{main.data?.stats?.totalBytesProcessed && !live ? ` · ${unitText(main.data.stats.totalBytesProcessed, 'bytes')} read` : ''}</span>
         <IconButton icon="download" label="Download the lines" onClick={() => saveFile('logs.txt', 'text/plain', lines.map((l) => `${new Date(l.timeMs).toISOString()}\t${l.line}`).join('\n'))} />
       </div>
       {live && tail.error && <ErrorBox text={tail.error} />}

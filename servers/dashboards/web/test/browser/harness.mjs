@@ -14,7 +14,7 @@ const executable = () => process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin
 
 export async function start() {
   if (!real) { server = await startServer({ hours: 25, prometheus: process.env.FOURSIGHT_PROMETHEUS_URL, log: (m) => process.env.DEBUG && console.error(m) }); base = server.url; }
-  browser = await chromium.launch({ executablePath: executable(), args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  browser = await chromium.launch({ executablePath: executable(), args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
   if (real) {
     const c = await browser.newContext(), settings = await (await c.request.get(`${base}/api/frontend/settings`)).json();
     if (!settings.user?.isSignedIn) { const r = await c.request.post(`${base}/login`, { data: { user: process.env.FOURSIGHT_USER ?? 'admin', password: process.env.FOURSIGHT_PASSWORD ?? 'admin' } }); assert.ok(r.ok() || settings.anonymousEnabled, 'cannot sign in'); }

@@ -19,7 +19,7 @@ export function Gauge(p: PanelProps) {
   const o = p.panel.options, values = shownValues(p.frames, o, { theme: p.theme, zone: p.zone }, true);
   if (!values.length) return <NoData />;
   const { cols, rows } = gridFor(values.length, p.width, p.height, str(o.orientation, 'auto') === 'auto' ? 'auto' : o.orientation === 'horizontal' ? 'horizontal' : 'vertical', 90, 80);
-  const w = p.width / cols, h = p.height / rows, markers = o.showThresholdMarkers !== false, labels = o.showThresholdLabels === true, text = obj(o.text);
+  const w = p.width / cols, h = p.height / rows, markers = o.showThresholdMarkers !== false, labels = o.showThresholdLabels === true && w > 150, text = obj(o.text);
   return (
     <div class="gauge-grid" style={{ gridTemplateColumns: `repeat(${cols}, 1fr)` }}>
       {values.map((v, i) => {
