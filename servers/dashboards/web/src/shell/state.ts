@@ -1,5 +1,5 @@
 // What every page shares: settings, the signed-in user, theme, data sources, toasts. Signals, loaded once.
-import { computed, effect, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { errorText } from '../api/http';
 import { own, type DataSource, type Settings } from '../api/own';
 import type { Theme } from '../fields/color';
@@ -45,9 +45,13 @@ export const loadError = signal<string | null>(null);
 export async function loadShell(): Promise<void> {
   loadError.value = null;
   try {
-    settings.value = await own.settings();
-    if (!settings.value.anonymousEnabled && settings.value.user && !settings.value.user.isSignedIn) { signedOut.value = true; return; }
-    dataSources.value = await own.datasources();
+    const sources = own.datasources();
+    sources.catch(() => {}); // reported below; when nobody is signed in it fails and does not matter
+    const s = await own.settings();
+    if (!s.anonymousEnabled && s.user && !s.user.isSignedIn) { signedOut.value = true; return; }
+    // pages need the data sources from their first moment: both become visible together
+    const list = await sources;
+    batch(() => { dataSources.value = list; settings.value = s; });
   } catch (e) {
     if (!signedOut.value) loadError.value = errorText(e);
   }

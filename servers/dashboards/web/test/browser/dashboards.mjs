@@ -176,6 +176,7 @@ test('12 loading keeps layout and old data, aborts what is out of date; errors s
   await page.keyboard.press('r');
   await panel(page, 'Load').getByRole('alert').waitFor();
   assert.match(await panel(page, 'Load').getByRole('alert').textContent(), /too many samples/);
+  await settled(page);
   assert.equal(await panel(page, 'Requests').getAttribute('data-state'), 'done');
   assert.equal(await panel(page, 'Requests').getByRole('alert').count(), 0, 'the other panel works');
   assert.deepEqual(await boxes(), before);
