@@ -1,7 +1,7 @@
 //! The agent: reads a configuration in Alloy's language, builds the graph of components it describes, and runs it.
 //!
-//! [`syntax`] is the language, [`controller`] the graph, [`components`] what can stand in it, [`stages`] the steps of
-//! `loki.process`, [`pipe`] what flows between components. [`run`] is the agent as a server: it loads, serves its pages,
+//! `syntax` is the language, `controller` the graph, `components` what can stand in it, `stages` the steps of
+//! `loki.process`, `pipe` what flows between components. [`run`] is the agent as a server: it loads, serves its pages,
 //! and replaces the whole graph when it is told to reload; a configuration that cannot be used changes nothing.
 
 pub(crate) mod components;
