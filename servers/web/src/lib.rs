@@ -11,6 +11,7 @@
 // Servers are where the wall clock is read; libraries get it as an argument.
 #![allow(clippy::disallowed_methods)]
 
+pub mod agent;
 pub mod glob;
 pub mod node;
 pub mod titan;

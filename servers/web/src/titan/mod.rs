@@ -1,7 +1,7 @@
 //! Titan: a demo web shop that behaves like a real one. It takes time, sometimes fails, says why in its logs, and exposes
 //! the metrics a Flask application with the usual instrumentation would.
 //!
-//! [`shop`] is what it sells and how orders work, [`handlers`] the HTTP side, [`logfile`] its log files: `access.log`
+//! [`shop`] is what it sells and how orders work, `handlers` the HTTP side, [`logfile`] its log files: `access.log`
 //! (nginx's combined form and the request's time), `error.log` (JSON lines), `info.log` (logfmt). `/admin/fault` switches
 //! trouble on for a while, which the traffic profiles do.
 
