@@ -40,6 +40,11 @@ pub enum RunError {
     },
 }
 
+/// The address of a listener, for the log.
+pub(crate) fn shown_address(listener: &tokio::net::TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+}
+
 /// Undoes `%41` and `+` of a query string.
 pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();

@@ -343,7 +343,7 @@ pub async fn run(config: AgentConfig, log: Option<kit::log::Handle>, shutdown: S
             request.done(result);
         }
     });
-    tracing::info!(component = "agent", address = ?listener.local_addr().ok(), "listening");
+    tracing::info!(component = "agent", address = %crate::shown_address(&listener), "listening");
     let served = kit::http::serve(vec![listener], server::router(agent.clone(), handle), options, shutdown).await;
     let graph = agent.graph.lock().take();
     if let Some(graph) = graph

@@ -70,7 +70,7 @@ pub async fn run(config: TitanConfig, shutdown: Shutdown) -> Result<(), RunError
     let (logs, writer) = LogFiles::open(&config.log_dir, config.log_max_bytes, config.log_keep)
         .map_err(|source| RunError::Io { file: config.log_dir.clone(), source })?;
     let listener = kit::http::bind(&config.listen).await?;
-    tracing::info!(component = "titan", address = ?listener.local_addr().ok(), logs = %config.log_dir.display(), "listening");
+    tracing::info!(component = "titan", address = %crate::shown_address(&listener), logs = %config.log_dir.display(), "listening");
     let app = App::new(&config, logs);
     app.info("startup", &[("version", env!("CARGO_PKG_VERSION")), ("listen", &config.listen)]);
     let options = ServeOptions {
