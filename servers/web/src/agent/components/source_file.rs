@@ -1,15 +1,20 @@
 //! `loki.source.file`: follows files and sends their lines on.
+//!
+//! Lines arrive once, also over a crash of the agent. An entry's time is the time at which its line was read, so a line that is
+//! read again would be another entry. Hence each batch is written down before it leaves, with the place where it ends and its
+//! time ([`Sent`]); after a crash the same lines are read together again and get the same times, and the log server stores
+//! what it has already got only once. (Compressed files are read again from the last place that arrived.)
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use kit::Shutdown;
 use model::Labels;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::local::FileMatch;
 use super::tail::{GzTail, Place, Polled, Tail};
@@ -120,8 +125,18 @@ impl Component for Source {
         shutdown.spawn("loki.source.file", async move { self.run(stop).await });
         let stop = shutdown.clone();
         shutdown.spawn("positions", async move {
-            while stop.sleep(SAVE).await {
-                saver.save();
+            loop {
+                tokio::select! {
+                    () = saver.positions.wanted.notified() => {}
+                    slept = stop.sleep(SAVE) => if !slept { return },
+                }
+                let begin = Instant::now();
+                let source = saver.clone();
+                if tokio::task::spawn_blocking(move || source.save()).await.is_err() {
+                    return;
+                }
+                // A slow disk or many files: a fifth of the time at most, batches that come meanwhile are written together.
+                tokio::time::sleep(begin.elapsed() * 4).await;
             }
         });
     }
@@ -208,7 +223,7 @@ impl Source {
                 match read {
                     Ok((Ok(Some(polled)), reading)) => {
                         counts.0.add(polled.lines.len() as u64);
-                        self.forward(polled, &labels, &tracker, &stop).await;
+                        self.forward(polled, &labels, &tracker, &stop, Times::OfReading).await;
                         tail = Some(reading);
                     }
                     Ok((Ok(None), _)) | Err(_) => return,
@@ -220,15 +235,30 @@ impl Source {
             }
             return;
         }
-        let mut tail = Tail::new(&path, known, settings.tail_from_end);
+        // What was on its way when the agent ended comes first, as it was.
+        let mut again = self.positions.sent(&key);
+        let first = again.front().map(|sent| Place { offset: sent.start, ..sent.end.clone() });
+        let mut tail = Tail::new(&path, known.or(first), settings.tail_from_end);
         loop {
-            match tail.poll() {
-                Ok(polled) => {
+            let replayed = match again.pop_front() {
+                Some(sent) => match tail.poll_to(&sent.end) {
+                    Ok(Some(polled)) => Some(Ok((polled, Some(sent.timestamp_ns)))),
+                    Ok(None) => {
+                        again.clear();
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                },
+                None => None,
+            };
+            let start = tail.place().offset;
+            match replayed.unwrap_or_else(|| tail.poll().map(|polled| (polled, None))) {
+                Ok((polled, time)) => {
                     let more = polled.more;
                     counts.0.add(polled.lines.len() as u64);
                     counts.1.set(polled.place.offset as f64);
                     counts.2.set(tail.size() as f64);
-                    self.forward(polled, &labels, &tracker, &stop).await;
+                    self.forward(polled, &labels, &tracker, &stop, Times::Written(&key, start, time)).await;
                     if more && !stop.is_triggered() {
                         continue;
                     }
@@ -241,7 +271,14 @@ impl Source {
         }
     }
 
-    async fn forward(&self, polled: Polled, labels: &Labels, tracker: &Arc<Tracker<Place>>, stop: &Shutdown) {
+    async fn forward(
+        &self,
+        polled: Polled,
+        labels: &Labels,
+        tracker: &Arc<Tracker<Place>>,
+        stop: &Shutdown,
+        times: Times<'_>,
+    ) {
         if polled.lines.is_empty() {
             return;
         }
@@ -250,8 +287,17 @@ impl Source {
                 return;
             }
         }
+        let reading = i64::try_from(kit::time::now_ns()).unwrap_or(i64::MAX);
+        let now = match times {
+            Times::OfReading => reading,
+            Times::Written(_, _, Some(before)) => before,
+            Times::Written(key, start, None) => {
+                let sent = Sent { start, end: polled.place.clone(), timestamp_ns: reading };
+                self.positions.write_down(key, sent).await;
+                reading
+            }
+        };
         let ack = tracker.begin(polled.place);
-        let now = i64::try_from(kit::time::now_ns()).unwrap_or(i64::MAX);
         let batch: Vec<Entry> = polled
             .lines
             .into_iter()
@@ -274,12 +320,40 @@ impl Source {
     }
 }
 
+/// What time the entries of a batch get.
+enum Times<'a> {
+    /// Now.
+    OfReading,
+    /// The time that is written down for the file and the offset where the batch begins: now, or what was written down before.
+    Written(&'a Key, u64, Option<i64>),
+}
+
+/// A batch that may be on its way: where it begins and ends, and the time of its first entry.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Sent {
+    start: u64,
+    #[serde(flatten)]
+    end: Place,
+    timestamp_ns: i64,
+}
+
 /// Places of followed files, on disk. A batch given up while it waits for a receiver is refused by [`send_logs`], so a
 /// place never moves over lines that nobody got.
 struct Positions {
     file: PathBuf,
-    known: Mutex<BTreeMap<Key, Place>>,
+    known: Mutex<BTreeMap<Key, Known>>,
     trackers: Mutex<HashMap<Key, Arc<Tracker<Place>>>>,
+    /// Batches written down so far, and how many of them are on disk.
+    written: Mutex<u64>,
+    on_disk: watch::Sender<u64>,
+    /// Somebody waits for the disk.
+    wanted: Notify,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    place: Place,
+    sent: VecDeque<Sent>,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -288,6 +362,8 @@ struct Row {
     labels: String,
     #[serde(flatten)]
     place: Place,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    sent: VecDeque<Sent>,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -299,7 +375,10 @@ impl Positions {
     fn load(file: PathBuf) -> std::result::Result<Self, String> {
         let known = match std::fs::read(&file) {
             Ok(bytes) => match serde_json::from_slice::<PositionsFile>(&bytes) {
-                Ok(read) => read.positions.into_iter().map(|row| ((row.path, row.labels), row.place)).collect(),
+                Ok(read) => {
+                    let known = |row: Row| ((row.path, row.labels), Known { place: row.place, sent: row.sent });
+                    read.positions.into_iter().map(known).collect()
+                }
                 Err(error) => {
                     // As the peer's default says: begin again, and say so.
                     tracing::error!(component = "agent", file = %file.display(), %error, "positions cannot be read, files are read from their start");
@@ -309,11 +388,24 @@ impl Positions {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(format!("cannot read {}: {error}", file.display())),
         };
-        Ok(Self { file, known: Mutex::new(known), trackers: Mutex::default() })
+        Ok(Self {
+            file,
+            known: Mutex::new(known),
+            trackers: Mutex::default(),
+            written: Mutex::new(0),
+            on_disk: watch::Sender::new(0),
+            wanted: Notify::new(),
+        })
     }
 
     fn get(&self, key: &Key) -> Option<Place> {
-        self.known.lock().get(key).cloned()
+        // A file of which nothing has arrived yet has no place, only batches on their way.
+        self.known.lock().get(key).map(|known| known.place.clone()).filter(|place| *place != Place::default())
+    }
+
+    /// Batches that may have been on their way when the agent ended.
+    fn sent(&self, key: &Key) -> VecDeque<Sent> {
+        self.known.lock().get(key).map(|known| known.sent.clone()).unwrap_or_default()
     }
 
     fn tracker(&self, key: &Key) -> Arc<Tracker<Place>> {
@@ -323,28 +415,112 @@ impl Positions {
         tracker
     }
 
-    /// Writes places that moved. JSON, which is YAML, too.
+    /// Writes down a batch before it leaves; returns when that is on disk, or could not be written.
+    async fn write_down(&self, key: &Key, sent: Sent) {
+        let mut on_disk = self.on_disk.subscribe();
+        let number = {
+            let mut known = self.known.lock();
+            known.entry(key.clone()).or_default().sent.push_back(sent);
+            let mut written = self.written.lock();
+            *written += 1;
+            *written
+        };
+        self.wanted.notify_one();
+        // The sender lives as long as this does.
+        let _ = on_disk.wait_for(|saved| *saved >= number).await;
+    }
+
+    /// Writes places that moved and batches that are about to leave. JSON, which is YAML, too.
     fn save(&self) -> std::io::Result<()> {
-        let mut changed = false;
-        let mut known = self.known.lock();
-        for (key, tracker) in self.trackers.lock().iter() {
-            if tracker.take_changed() {
-                known.insert(key.clone(), tracker.arrived());
-                changed = true;
+        let (rows, number) = {
+            let mut known = self.known.lock();
+            let number = *self.written.lock();
+            let mut changed = number > *self.on_disk.borrow();
+            for (key, tracker) in self.trackers.lock().iter() {
+                if tracker.take_changed() {
+                    let known = known.entry(key.clone()).or_default();
+                    known.place = tracker.arrived();
+                    if let Some(at) = known.sent.iter().position(|sent| sent.end == known.place) {
+                        known.sent.drain(..=at);
+                    }
+                    changed = true;
+                }
             }
-        }
-        if !changed {
-            return Ok(());
-        }
-        let rows = known
-            .iter()
-            .map(|((path, labels), place)| Row { path: path.clone(), labels: labels.clone(), place: place.clone() })
-            .collect();
-        drop(known);
+            if !changed {
+                return Ok(());
+            }
+            let row = |((path, labels), known): (&Key, &Known)| Row {
+                path: path.clone(),
+                labels: labels.clone(),
+                place: known.place.clone(),
+                sent: known.sent.clone(),
+            };
+            (known.iter().map(row).collect(), number)
+        };
+        let done = self.write(rows);
+        // Those who wait go on, written or not: with a full disk lines that come twice are better than none.
+        self.on_disk.send_replace(number);
+        done
+    }
+
+    fn write(&self, rows: Vec<Row>) -> std::io::Result<()> {
         if let Some(dir) = self.file.parent() {
             std::fs::create_dir_all(dir)?;
         }
         let text = serde_json::to_vec_pretty(&PositionsFile { positions: rows }).map_err(std::io::Error::other)?;
         kit::files::write_atomic(&self.file, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(offset: u64) -> Place {
+        Place { inode: 7, offset, ..Place::default() }
+    }
+
+    #[tokio::test]
+    async fn batches_are_on_disk_before_they_leave_and_gone_when_they_arrived() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("positions.yml");
+        let key = ("/var/log/a.log".to_owned(), "{}".to_owned());
+        let positions = Arc::new(Positions::load(file.clone()).unwrap());
+        let tracker = positions.tracker(&key);
+        let saver = positions.clone();
+        let saving = tokio::spawn(async move {
+            loop {
+                saver.wanted.notified().await;
+                saver.save().unwrap();
+            }
+        });
+        let sent =
+            [10, 20].map(|offset| Sent { start: offset - 10, end: place(offset), timestamp_ns: 1_000 + offset as i64 });
+        positions.write_down(&key, sent[0].clone()).await;
+        positions.write_down(&key, sent[1].clone()).await;
+        // A crash here: both batches come again, with their times.
+        let after = Positions::load(file.clone()).unwrap();
+        assert_eq!((after.get(&key), Vec::from(after.sent(&key))), (None, sent.to_vec()));
+        drop(tracker.begin(place(10)));
+        saving.abort();
+        positions.save().unwrap();
+        let after = Positions::load(file).unwrap();
+        assert_eq!((after.get(&key), Vec::from(after.sent(&key))), (Some(place(10)), sent[1..].to_vec()));
+    }
+
+    #[test]
+    fn the_same_lines_are_read_again_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        let first = Tail::new(&path, None, false).poll().unwrap();
+        std::fs::write(&path, "one\ntwo\nthree\nfour\n").unwrap();
+        let mut tail = Tail::new(&path, None, false);
+        // The file was read when it was shorter than what its beginning is told by: the beginning that was known then decides.
+        let again = tail.poll_to(&first.place).unwrap().unwrap();
+        assert_eq!((again.lines, again.place), (first.lines, first.place.clone()));
+        assert_eq!(tail.poll().unwrap().lines, ["four"]);
+        std::fs::write(&path, "other\ntext\nof the same length or more\n").unwrap();
+        assert!(Tail::new(&path, None, false).poll_to(&first.place).unwrap().is_none());
     }
 }

@@ -114,12 +114,38 @@ impl Tail {
         Ok(polled)
     }
 
+    /// Reads exactly up to a place where an earlier poll ended, so that the same lines come again together; `None` when the
+    /// file does not hold that place.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or read.
+    pub(crate) fn poll_to(&mut self, end: &Place) -> std::io::Result<Option<Polled>> {
+        if self.file.is_none() && !self.open()? {
+            return Ok(None);
+        }
+        let size = self.size();
+        let Some(file) = &self.file else { return Ok(None) };
+        let length = end.offset.saturating_sub(self.offset);
+        let held = end.inode == self.inode && end.offset <= size && head_of(file, end.head_len) == end.head;
+        if !held || length == 0 || length > (CHUNK + MAX_LINE) as u64 || !self.partial.is_empty() {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, self.offset)?;
+        self.offset = end.offset;
+        self.head = (end.head, end.head_len);
+        let mut lines = Vec::new();
+        split_lines(&mut self.partial, &bytes, &mut lines);
+        Ok(Some(Polled { lines, place: self.place(), more: true }))
+    }
+
     /// Size of the file as it is now.
     pub(crate) fn size(&self) -> u64 {
         self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
-    fn place(&self) -> Place {
+    /// Where the next poll begins.
+    pub(crate) fn place(&self) -> Place {
         let offset = self.offset - self.partial.len() as u64;
         Place { inode: self.inode, offset, head: self.head.0, head_len: self.head.1 }
     }
