@@ -16,6 +16,9 @@ use crate::record;
 use crate::segment::{Segment, SegmentId};
 use crate::view::View;
 
+/// Most places of damage that are remembered.
+const MAX_DAMAGE: usize = 1_000;
+
 /// A log store in a directory. One process at a time has it open; threads share it by reference.
 ///
 /// Nothing runs in the background: call [`Db::maintain`] every second or so.
@@ -210,6 +213,15 @@ impl Db {
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Remembers damage, once.
+    pub(crate) fn note_damage(&self, error: &Error) {
+        let mut damage = self.damage.lock();
+        let text = error.to_string();
+        if damage.len() < MAX_DAMAGE && !damage.contains(&text) {
+            damage.push(text);
+        }
     }
 
     pub(crate) fn head(&self) -> &Head {

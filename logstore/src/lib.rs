@@ -43,7 +43,6 @@ mod codec;
 mod db;
 mod error;
 mod head;
-mod label_index;
 mod limits;
 mod maintain;
 mod needles;

@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::db::Db;
+use crate::error::Error;
 use crate::head::{Chunk, ReadSpec};
 use crate::needles::Needles;
 use crate::segment::Segment;
@@ -28,6 +29,7 @@ struct Selection {
     needles: Needles,
     skip_lines: bool,
     skip_metadata: bool,
+    warnings: Vec<String>,
 }
 
 /// Where the entries of a unit are.
@@ -42,6 +44,7 @@ struct Collector {
     streams: Vec<Labels>,
     numbers: HashMap<Labels, u32, RandomState>,
     units: Vec<(LogUnit, Place)>,
+    warnings: Vec<String>,
 }
 
 impl Collector {
@@ -51,6 +54,42 @@ impl Collector {
             streams.push(labels.clone());
             streams.len() as u32 - 1
         })
+    }
+}
+
+impl Collector {
+    /// Adds the units of a segment; all or none.
+    fn add_segment(
+        &mut self,
+        segment: &Arc<Segment>,
+        request: &LogSelect,
+        inside: impl Fn(i64, i64) -> bool,
+    ) -> Result<(), Error> {
+        let wanted = |unit: &u32| {
+            let info = segment.unit(*unit);
+            inside(info.min_ns, info.max_ns)
+        };
+        let streams = segment.select(&request.matchers)?;
+        let streams = streams.into_iter().filter(|stream| segment.units_of(*stream).any(|unit| wanted(&unit)));
+        let before = self.units.len();
+        let result = segment.visit_labels(streams, &mut |stream, labels| {
+            let number = self.stream(&labels);
+            for unit in segment.units_of(stream).filter(wanted) {
+                let info = segment.unit(unit);
+                let of_selection = LogUnit {
+                    stream: number,
+                    min_ns: info.min_ns,
+                    max_ns: info.max_ns,
+                    entries: u64::from(info.entries),
+                    bytes: info.bytes,
+                };
+                self.units.push((of_selection, Place::Sealed { segment: segment.clone(), unit }));
+            }
+        });
+        if result.is_err() {
+            self.units.truncate(before);
+        }
+        result
     }
 }
 
@@ -65,20 +104,9 @@ impl LogSource for Db {
             if !inside(segment.info.min_ns, segment.info.max_ns) {
                 continue;
             }
-            for stream in segment.select(&request.matchers) {
-                for unit in segment.units_of(stream) {
-                    let info = segment.unit(unit);
-                    if inside(info.min_ns, info.max_ns) {
-                        let unit_of = LogUnit {
-                            stream: found.stream(segment.labels(stream)),
-                            min_ns: info.min_ns,
-                            max_ns: info.max_ns,
-                            entries: u64::from(info.entries),
-                            bytes: info.bytes,
-                        };
-                        found.units.push((unit_of, Place::Sealed { segment: segment.clone(), unit }));
-                    }
-                }
+            if let Err(error) = found.add_segment(segment, request, inside) {
+                self.note_damage(&error);
+                found.warnings.push(format!("{error}; the segment is left out"));
             }
         }
         for stream in self.head().select(&request.matchers) {
@@ -117,6 +145,7 @@ impl LogSource for Db {
             needles: Needles::new(&request.needles),
             skip_lines: request.skip_lines,
             skip_metadata: request.skip_metadata,
+            warnings: found.warnings,
         }))
     }
 
@@ -170,11 +199,15 @@ impl Db {
         let view = self.view();
         for selector in selectors {
             for segment in view.segments.iter().filter(|s| inside(s.info.min_ns, s.info.max_ns)) {
-                for stream in segment.select(selector) {
-                    let mut units = segment.units_of(stream).map(|unit| segment.unit(unit));
-                    if units.any(|unit| inside(unit.min_ns, unit.max_ns)) {
-                        visit(segment.labels(stream));
-                    }
+                let wanted = |stream: &u32| {
+                    let mut units = segment.units_of(*stream).map(|unit| segment.unit(unit));
+                    units.any(|unit| inside(unit.min_ns, unit.max_ns))
+                };
+                let result = segment.select(selector).and_then(|streams| {
+                    segment.visit_labels(streams.into_iter().filter(wanted), &mut |_, labels| visit(&labels))
+                });
+                if let Err(error) = result {
+                    self.note_damage(&error);
                 }
             }
             for stream in self.head().select(selector) {
@@ -212,6 +245,18 @@ impl LogSelection for Selection {
             None => out.clear(),
         }
         Ok(())
+    }
+
+    fn has_metadata(&self, index: usize) -> bool {
+        match self.places.get(index) {
+            Some(Place::Open { chunk, part, .. }) => chunk.has_metadata(*part),
+            Some(Place::Sealed { segment, unit }) => segment.unit(*unit).pairs > 0,
+            None => false,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
     fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {

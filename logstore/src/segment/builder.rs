@@ -8,6 +8,7 @@ use std::io;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashSet, HashTable};
+use model::index::IndexWriter;
 use model::{Labels, LogColumns};
 
 use super::column::{self, Gathered};
@@ -118,7 +119,7 @@ fn names_key<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Vec<u8> {
 }
 
 impl SegmentBuilder {
-    /// Adds a stream with its entries, oldest first. Each stream comes once.
+    /// Adds a stream with its entries, oldest first. Each stream comes once, labels ascending.
     pub(crate) fn add_stream(&mut self, labels: &Labels, entries: &LogColumns) {
         let mut first = 0;
         let mut units = 0;
@@ -242,11 +243,12 @@ impl SegmentBuilder {
         file.append(&packed.payload)?;
         let mut sections = Sections { templates: directory, ..Sections::default() };
         self.info.write(&mut sections.info);
-        put_varint(&mut sections.streams, self.streams.len() as u64);
+        let mut index = IndexWriter::new();
         for (labels, units) in &self.streams {
-            put_slice(&mut sections.streams, labels.as_encoded().as_bytes());
+            index.push(labels).map_err(|error| Error::Invalid(error.to_string()))?;
             put_varint(&mut sections.streams, u64::from(*units));
         }
+        sections.labels = index.finish().map_err(|error| Error::Invalid(error.to_string()))?;
         self.units.iter().for_each(|unit| unit.write(&mut sections.units));
         file.finish(sections)
     }

@@ -35,7 +35,7 @@ pub(super) const HEADER_LEN: usize = 16;
 /// Payloads are checked in pages of this many bytes, counted from the beginning of the file.
 pub(super) const PAGE_LEN: usize = 16 << 10;
 /// Sections of a segment.
-pub(super) const SECTIONS: usize = 5;
+pub(super) const SECTIONS: usize = 6;
 /// Section table, its checksum and the last magic.
 pub(super) const FOOTER_LEN: usize = SECTIONS * SectionEntry::LEN + 8;
 /// A section is never longer than this once decompressed.
@@ -47,7 +47,7 @@ const LEVEL: i32 = 3;
 pub(super) enum Section {
     /// [`Info`]
     Info = 0,
-    /// Label sets, and how many units each stream has.
+    /// How many units each stream has.
     Streams = 1,
     /// Bounds and counts of the units.
     Units = 2,
@@ -55,6 +55,8 @@ pub(super) enum Section {
     Templates = 3,
     /// Checksums of the pages.
     Pages = 4,
+    /// Index of the streams' labels, which has checksums of its own and is read in place: not compressed.
+    Labels = 5,
 }
 
 /// Where a section is.
@@ -89,6 +91,13 @@ pub(super) fn put_section(plain: &[u8], base: u64, out: &mut Vec<u8>) -> std::io
     };
     out.extend_from_slice(&compressed);
     Ok(entry)
+}
+
+/// Appends a section as it is.
+pub(super) fn put_plain_section(plain: &[u8], base: u64, out: &mut Vec<u8>) -> SectionEntry {
+    let entry = SectionEntry { offset: base + out.len() as u64, len: plain.len() as u32, plain_len: 0, crc: 0 };
+    out.extend_from_slice(plain);
+    entry
 }
 
 /// Appends the footer.
@@ -138,12 +147,18 @@ impl SectionEntry {
         self.offset
     }
 
+    /// Where the bytes of the section are in a file.
+    pub(super) fn range(&self, file: &[u8]) -> Result<std::ops::Range<usize>, Malformed> {
+        let at = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        let end = at.checked_add(self.len as usize).filter(|end| *end <= file.len());
+        Ok(at..end.ok_or(Malformed { what: "section lies outside the file", at })?)
+    }
+
     /// The decompressed section. Places in errors count from the beginning of the file.
     pub(super) fn read(&self, file: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let at = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        let malformed = |what| Malformed { what, at };
-        let bytes = at.checked_add(self.len as usize).and_then(|end| file.get(at..end));
-        let bytes = bytes.ok_or(malformed("section lies outside the file"))?;
+        let range = self.range(file)?;
+        let malformed = |what| Malformed { what, at: range.start };
+        let bytes = &file[range.clone()];
         if crc32fast::hash(bytes) != self.crc {
             return Err(malformed("section has a wrong checksum"));
         }

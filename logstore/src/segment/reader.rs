@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use disk::{Files, IoContext};
+use disk::{Files, IoContext, Mapped};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use model::index::{self, DiskIndex, IndexError};
 use model::{Labels, LogColumns, Matcher};
+use roaring::RoaringBitmap;
 
 use super::directory::{Directory, Pages};
 use super::format::{Info, Section, SegmentId, UnitInfo, read_footer};
@@ -14,7 +16,6 @@ use super::rows::UnitReader;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
-use crate::label_index::LabelIndex;
 
 /// An open segment.
 #[derive(Debug)]
@@ -22,15 +23,29 @@ pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) path: PathBuf,
     pub(crate) info: Info,
-    labels: Vec<Labels>,
     /// For each stream the end of its units.
     unit_ends: Vec<u32>,
     units: Vec<Unit>,
-    by_labels: HashMap<Labels, u32, RandomState>,
-    index: LabelIndex,
+    index: DiskIndex<Part>,
+    index_offset: u64,
     pages: Pages,
     directory: OnceLock<Directory>,
     directory_section: super::format::SectionEntry,
+}
+
+/// A part of a mapped file.
+#[derive(Debug)]
+struct Part {
+    map: Mapped,
+    range: std::ops::Range<usize>,
+}
+
+impl std::ops::Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.map.get(self.range.clone()).unwrap_or(&[])
+    }
 }
 
 /// A unit, and where its lines are.
@@ -66,16 +81,18 @@ impl Segment {
             }
         };
         let info = Info::read(&section(Section::Info)?).map_err(|e| inside(Section::Info, e))?;
+        let labels = &sections[Section::Labels as usize];
+        let index = DiskIndex::open(Part { range: labels.range(&map).map_err(corrupt)?, map: map.clone() });
+        let index = index.map_err(|error| damaged_index(&path, labels.offset(), error))?;
         let pages = Pages::new(path.clone(), map.clone(), &section(Section::Pages)?);
         let mut segment = Self {
             id,
             path: path.clone(),
             info,
-            labels: Vec::new(),
             unit_ends: Vec::new(),
             units: Vec::new(),
-            by_labels: HashMap::default(),
-            index: LabelIndex::default(),
+            index,
+            index_offset: labels.offset(),
             pages,
             directory: OnceLock::new(),
             directory_section: sections[Section::Templates as usize],
@@ -88,14 +105,10 @@ impl Segment {
     fn read_streams(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let mut cursor = Cursor::new(bytes);
         let mut units = 0u32;
-        for id in 0..cursor.count()? as u32 {
-            let labels = Labels::from_encoded(cursor.text()?).ok_or(cursor.malformed("labels are malformed"))?;
+        for _ in 0..self.index.len() {
             let count = cursor.bounded(u32::MAX as usize, "too many units")? as u32;
             units = units.checked_add(count).ok_or_else(|| cursor.malformed("too many units"))?;
             self.unit_ends.push(units);
-            self.index.add(id, &labels);
-            self.by_labels.insert(labels.clone(), id);
-            self.labels.push(labels);
         }
         cursor.finish()
     }
@@ -143,13 +156,41 @@ impl Segment {
         self.pages.map.len() as u64
     }
 
-    /// Streams that satisfy all matchers.
-    pub(crate) fn select(&self, matchers: &[Matcher]) -> impl Iterator<Item = u32> + use<> {
-        self.index.select(matchers).into_iter()
+    fn damaged_index(&self, error: IndexError) -> Error {
+        damaged_index(&self.path, self.index_offset, error)
     }
 
-    pub(crate) fn labels(&self, stream: u32) -> &Labels {
-        &self.labels[stream as usize]
+    /// Streams that satisfy all matchers.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
+        index::select(&self.index, matchers).map_err(|error| self.damaged_index(error))
+    }
+
+    /// The index of the streams' labels.
+    pub(crate) fn index(&self) -> &DiskIndex<impl std::ops::Deref<Target = [u8]>> {
+        &self.index
+    }
+
+    /// Labels of streams, given ascending.
+    pub(crate) fn visit_labels(
+        &self,
+        streams: impl IntoIterator<Item = u32>,
+        visit: &mut dyn FnMut(u32, Labels),
+    ) -> Result<(), Error> {
+        self.index.visit_labels(streams, visit).map_err(|error| self.damaged_index(error))
+    }
+
+    /// The stream with these labels.
+    fn find_stream(&self, labels: &Labels) -> Result<Option<u32>, Error> {
+        let (mut low, mut high) = (0, self.index.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.index.labels(middle).map_err(|error| self.damaged_index(error))?.cmp(labels) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
     }
 
     /// Units of a stream.
@@ -201,9 +242,9 @@ impl Segment {
         if timestamp_ns < self.info.min_ns || timestamp_ns > self.info.max_ns {
             return Ok(false);
         }
-        let Some(stream) = self.by_labels.get(labels) else { return Ok(false) };
+        let Some(stream) = self.find_stream(labels)? else { return Ok(false) };
         let mut found = LogColumns::new();
-        for unit in self.units_of(*stream) {
+        for unit in self.units_of(stream) {
             let info = self.unit(unit);
             if timestamp_ns < info.min_ns || timestamp_ns > info.max_ns {
                 continue;
@@ -216,4 +257,8 @@ impl Segment {
         }
         Ok(false)
     }
+}
+
+fn damaged_index(path: &Path, offset: u64, error: IndexError) -> Error {
+    Error::Corrupt { file: path.to_owned(), offset, what: error.to_string() }
 }

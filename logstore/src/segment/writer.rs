@@ -7,7 +7,7 @@ use disk::{Files, IoContext, WriteFile};
 use model::{Labels, LogColumns};
 
 use super::builder::SegmentBuilder;
-use super::format::{PAGE_LEN, SECTIONS, SegmentId, header, put_footer, put_section};
+use super::format::{PAGE_LEN, SECTIONS, SegmentId, header, put_footer, put_plain_section, put_section};
 use crate::error::Error;
 
 /// Payloads are handed to the system in pieces of this many bytes.
@@ -24,7 +24,7 @@ impl<'f> SegmentWriter<'f> {
         Ok(Self { builder: SegmentBuilder::default(), file: SegmentFile::create(files, dir, id)? })
     }
 
-    /// Adds a stream with its entries, oldest first. Streams come once each.
+    /// Adds a stream with its entries, oldest first. Streams come once each, their labels ascending.
     pub(crate) fn add_stream(&mut self, labels: &Labels, entries: &LogColumns) {
         self.builder.add_stream(labels, entries);
     }
@@ -60,6 +60,7 @@ pub(super) struct Sections {
     pub(super) streams: Vec<u8>,
     pub(super) units: Vec<u8>,
     pub(super) templates: Vec<u8>,
+    pub(super) labels: Vec<u8>,
 }
 
 impl<'f> SegmentFile<'f> {
@@ -110,6 +111,7 @@ impl<'f> SegmentFile<'f> {
         for (entry, plain) in entries.iter_mut().zip(plain) {
             *entry = put_section(plain, base, &mut rest).map_err(|error| self.failed(error))?;
         }
+        entries[SECTIONS - 1] = put_plain_section(&sections.labels, base, &mut rest);
         put_footer(&entries, &mut rest);
         self.file.append(&rest).at("write", &self.temporary)?;
         self.file.sync().at("sync", &self.temporary)?;
