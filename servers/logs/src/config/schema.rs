@@ -81,7 +81,8 @@ impl Type {
                     }
                     Self::Int => text.parse::<i64>().is_ok() || ByteSize::parse(text).is_ok(),
                     Self::Float => text.parse::<f64>().is_ok(),
-                    Self::Duration => GoDuration::parse(text).is_ok(),
+                    // The longest time that the peer's durations can say stands for "no limit".
+                    Self::Duration => GoDuration::parse(text).is_ok() || text == "2562047h47m16.854775807s",
                     _ => true,
                 };
                 (!fits).then_some(self.words())
