@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod agent;
+pub mod cli;
 pub mod glob;
 pub mod node;
 pub mod titan;
