@@ -151,7 +151,7 @@ impl LogSource for Db {
 
     fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
-        self.visit_streams(query, &mut |labels| {
+        self.visit_streams(query, Memory::All, &mut |labels| {
             for (name, _) in labels {
                 if !names.contains(name) {
                     names.insert(name.to_owned());
@@ -163,7 +163,7 @@ impl LogSource for Db {
 
     fn label_values(&self, name: &str, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
-        self.visit_streams(query, &mut |labels| {
+        self.visit_streams(query, Memory::All, &mut |labels| {
             if let Some(value) = labels.get(name).filter(|value| !values.contains(*value)) {
                 values.insert(value.to_owned());
             }
@@ -173,7 +173,7 @@ impl LogSource for Db {
 
     fn series(&self, query: &LabelQuery) -> Result<Vec<Labels>, SourceError> {
         let mut found = BTreeSet::new();
-        self.visit_streams(query, &mut |labels| {
+        self.visit_streams(query, Memory::InRange, &mut |labels| {
             if !found.contains(labels) {
                 found.insert(labels.clone());
             }
@@ -187,9 +187,23 @@ fn limited<T>(found: BTreeSet<T>, limit: usize) -> Vec<T> {
     found.into_iter().take(limit).collect()
 }
 
+/// Which streams in memory a query of labels is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// Those with entries in its time range.
+    InRange,
+    /// All of them: names and values of what is being written are told at any time, as log systems do.
+    All,
+}
+
 impl Db {
     /// Hands over the label sets of streams with entries in the range of the query; one may come several times.
-    fn visit_streams(&self, query: &LabelQuery, visit: &mut dyn FnMut(&Labels)) -> Result<(), SourceError> {
+    fn visit_streams(
+        &self,
+        query: &LabelQuery,
+        memory: Memory,
+        visit: &mut dyn FnMut(&Labels),
+    ) -> Result<(), SourceError> {
         self.check_open()?;
         let start_ns = query.start_ms.saturating_mul(NS_PER_MS);
         let end_ns = query.end_ms.saturating_mul(NS_PER_MS).saturating_add(NS_PER_MS - 1);
@@ -213,7 +227,8 @@ impl Db {
             for stream in self.head().select(selector) {
                 let chunks = stream.chunks_after(view.sealed);
                 let parts = chunks.iter().flat_map(|chunk| chunk.parts());
-                if parts.into_iter().any(|part| inside(part.min_ns, part.max_ns)) {
+                let mut parts = parts.into_iter();
+                if memory == Memory::All || parts.any(|part| inside(part.min_ns, part.max_ns)) {
                     visit(&stream.labels);
                 }
             }

@@ -89,17 +89,48 @@ impl Metrics {
         let bounds: Vec<f64> = (0..11).map(|power| 0.25 * 2f64.powi(power - 2)).collect();
         let rates: Vec<f64> = (0..6).map(|power| 1_048_576.0 * 10f64.powi(power - 1)).collect();
         let labels: &[&'static str] = &["status_code", "type", "range"];
-        r.counter("loki_logql_querystats_duplicates_total", "Total count of duplicates found while executing LogQL queries.");
+        r.counter(
+            "loki_logql_querystats_duplicates_total",
+            "Total count of duplicates found while executing LogQL queries.",
+        );
         Self {
-            latency: r.histogram_vec("loki_logql_querystats_latency_seconds", "Distribution of latency for LogQL queries.", &bounds, labels),
-            throughput: r.histogram_vec("loki_logql_querystats_bytes_processed_per_seconds", "Distribution of bytes processed per second for LogQL queries.", &rates, labels),
-            bytes: r.counter("loki_logql_querystats_bytes_processed_total", "Total bytes of lines and metadata that went through LogQL queries."),
-            sent_lines: r.counter("loki_logql_querystats_ingester_sent_lines_total", "Total count of lines sent from ingesters while executing LogQL queries."),
-            units: r.counter_vec("loki_logql_querystats_downloaded_chunk_total", "Total count of chunks downloaded found while executing LogQL queries.", labels),
+            latency: r.histogram_vec(
+                "loki_logql_querystats_latency_seconds",
+                "Distribution of latency for LogQL queries.",
+                &bounds,
+                labels,
+            ),
+            throughput: r.histogram_vec(
+                "loki_logql_querystats_bytes_processed_per_seconds",
+                "Distribution of bytes processed per second for LogQL queries.",
+                &rates,
+                labels,
+            ),
+            bytes: r.counter(
+                "loki_logql_querystats_bytes_processed_total",
+                "Total bytes of lines and metadata that went through LogQL queries.",
+            ),
+            sent_lines: r.counter(
+                "loki_logql_querystats_ingester_sent_lines_total",
+                "Total count of lines sent from ingesters while executing LogQL queries.",
+            ),
+            units: r.counter_vec(
+                "loki_logql_querystats_downloaded_chunk_total",
+                "Total count of chunks downloaded found while executing LogQL queries.",
+                labels,
+            ),
             running: r.gauge("loki_logql_active_queries", "Number of queries that are evaluated now."),
             queue: r.gauge_vec("loki_query_frontend_queue_length", "Number of queries in the queue.", &["user"]),
-            queue_seconds: r.histogram("loki_query_frontend_queue_duration_seconds", "Time spent by requests in queue before getting picked up.", &kit::metrics::DEFAULT_BUCKETS),
-            retries: r.histogram("loki_query_frontend_retries", "Number of times a request is retried.", &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+            queue_seconds: r.histogram(
+                "loki_query_frontend_queue_duration_seconds",
+                "Time spent by requests in queue before getting picked up.",
+                &kit::metrics::DEFAULT_BUCKETS,
+            ),
+            retries: r.histogram(
+                "loki_query_frontend_retries",
+                "Number of times a request is retried.",
+                &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+            ),
         }
     }
 }

@@ -109,9 +109,9 @@ impl LogSource for Many<'_> {
             let first = all.streams.len() as u32;
             all.streams.extend(part.streams().iter().map(|labels| labelled(labels, &tenant.id)));
             let units = part.units().iter().enumerate();
-            found.extend(units.map(|(index, unit)| {
-                (LogUnit { stream: unit.stream + first, ..*unit }, (all.parts.len(), index))
-            }));
+            found.extend(
+                units.map(|(index, unit)| (LogUnit { stream: unit.stream + first, ..*unit }, (all.parts.len(), index))),
+            );
             all.parts.push(part);
         }
         match request.direction {
@@ -129,7 +129,9 @@ impl LogSource for Many<'_> {
             if !own.is_empty() {
                 names.insert(TENANT_LABEL.to_owned());
             }
-            names.extend(own.into_iter().map(|name| if name == TENANT_LABEL { ORIGINAL_LABEL.to_owned() } else { name }));
+            names.extend(
+                own.into_iter().map(|name| if name == TENANT_LABEL { ORIGINAL_LABEL.to_owned() } else { name }),
+            );
             Ok(())
         })?;
         Ok(limited(names, query.limit))

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
@@ -24,6 +24,9 @@ const MAX_NAME: usize = 150;
 /// A store that is idle for less than this is not closed to make room for another, ms.
 const IDLE_MS: i64 = 10_000;
 
+/// Places of followers that may be kept although nobody uses them.
+const MAX_IDLE_HUBS: usize = 1_000;
+
 /// A tenant whose store is open.
 pub struct Tenant {
     /// Its name.
@@ -31,7 +34,7 @@ pub struct Tenant {
     /// Its data.
     pub db: Arc<Db>,
     /// Who follows its entries.
-    pub tails: TailHub,
+    pub tails: Arc<TailHub>,
     limits: ArcSwap<TenantLimits>,
     pub(crate) streams: StreamCache,
     used_ms: AtomicI64,
@@ -110,6 +113,8 @@ pub struct Tenants {
     overrides: ArcSwap<Overrides>,
     defaults: Arc<TenantLimits>,
     slots: Mutex<HashMap<String, Slot>>,
+    /// Followers by tenant: a tenant may be followed before anything is stored for it.
+    hubs: Mutex<HashMap<String, Weak<TailHub>>>,
 }
 
 type Slot = Arc<OnceCell<Arc<Tenant>>>;
@@ -118,7 +123,13 @@ impl Tenants {
     /// No tenant is open yet.
     pub fn new(config: Arc<Config>, overrides: Overrides) -> Self {
         let defaults = Arc::new(config.limits.clone());
-        Self { config, overrides: ArcSwap::from_pointee(overrides), defaults, slots: Mutex::default() }
+        Self {
+            config,
+            overrides: ArcSwap::from_pointee(overrides),
+            defaults,
+            slots: Mutex::default(),
+            hubs: Mutex::default(),
+        }
     }
 
     /// The tenants that a request names; one unless queries of several are allowed.
@@ -228,6 +239,20 @@ impl Tenants {
         self.open(id).await.map(Some)
     }
 
+    /// Where a tenant's pushes are published.
+    pub fn hub(&self, id: &str) -> Arc<TailHub> {
+        let mut hubs = self.hubs.lock();
+        if let Some(hub) = hubs.get(id).and_then(Weak::upgrade) {
+            return hub;
+        }
+        if hubs.len() >= MAX_IDLE_HUBS {
+            hubs.retain(|_, hub| hub.strong_count() > 0);
+        }
+        let hub = Arc::<TailHub>::default();
+        hubs.insert(id.to_owned(), Arc::downgrade(&hub));
+        hub
+    }
+
     /// Tenants whose stores are open now, by name.
     pub fn opened(&self) -> Vec<Arc<Tenant>> {
         let mut tenants: Vec<_> = self.slots.lock().values().filter_map(|slot| slot.get().cloned()).collect();
@@ -265,7 +290,8 @@ impl Tenants {
             let now_ms = kit::time::now_ms();
             let idle = |slot: &Slot| {
                 // The registry holds one reference, `slot` in it another.
-                let tenant = slot.get().filter(|tenant| Arc::strong_count(tenant) == 1 && Arc::strong_count(slot) == 1)?;
+                let tenant =
+                    slot.get().filter(|tenant| Arc::strong_count(tenant) == 1 && Arc::strong_count(slot) == 1)?;
                 let used_ms = tenant.used_ms.load(Ordering::Relaxed);
                 (now_ms - used_ms >= IDLE_MS && tenant.tails.is_empty()).then_some(used_ms)
             };
@@ -296,7 +322,7 @@ impl Tenants {
         let tenant = Tenant {
             id: id.to_owned(),
             db: Arc::new(db),
-            tails: TailHub::default(),
+            tails: self.hub(id),
             limits: ArcSwap::new(limits),
             streams: StreamCache::default(),
             used_ms: AtomicI64::new(0),

@@ -108,10 +108,10 @@ impl From<OpenError> for ApiError {
 }
 
 /// Result of a handler.
-pub type Answer = Result<Response<Body>, ApiError>;
+pub(super) type Answer = Result<Response<Body>, ApiError>;
 
 /// A JSON answer.
-pub fn json(body: impl Into<Body>) -> Response<Body> {
+pub(super) fn json(body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     let kind = HeaderValue::from_static("application/json; charset=UTF-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -119,7 +119,7 @@ pub fn json(body: impl Into<Body>) -> Response<Body> {
 }
 
 /// A JSON answer of a value.
-pub fn json_of(value: &impl serde::Serialize) -> Response<Body> {
+pub(super) fn json_of(value: &impl serde::Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(mut body) => {
             body.push(b'\n');
@@ -130,11 +130,11 @@ pub fn json_of(value: &impl serde::Serialize) -> Response<Body> {
 }
 
 /// An answer without content.
-pub fn no_content() -> Response<Body> {
+pub(super) fn no_content() -> Response<Body> {
     StatusCode::NO_CONTENT.into_response()
 }
 
 /// Value of a header as text, empty when absent.
-pub fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }

@@ -40,7 +40,9 @@ fn matchers(selector: &Selector, limits: &TenantLimits) -> Result<(), ApiError> 
     let count = selector.matchers.len();
     let most = limits.max_streams_matchers_per_query;
     if most > 0 && count > most {
-        return Err(ApiError::bad(format!("max streams matchers per query exceeded, matchers-count > limit ({count} > {most})")));
+        return Err(ApiError::bad(format!(
+            "max streams matchers per query exceeded, matchers-count > limit ({count} > {most})"
+        )));
     }
     let present = || selector.matchers.iter().map(|m| m.name().to_owned()).collect::<Vec<_>>();
     let missing: Vec<&str> = limits
@@ -79,9 +81,9 @@ fn is_blocked(text: &str, kind: &str, tags: &str, rules: &[BlockedQuery]) -> boo
         return false;
     }
     rule.tags.iter().all(|(name, value)| {
-        tags.split(',').filter_map(|tag| tag.split_once('=')).any(|(n, v)| {
-            n.trim().eq_ignore_ascii_case(name) && v.trim().eq_ignore_ascii_case(value)
-        })
+        tags.split(',')
+            .filter_map(|tag| tag.split_once('='))
+            .any(|(n, v)| n.trim().eq_ignore_ascii_case(name) && v.trim().eq_ignore_ascii_case(value))
     })
 }
 
@@ -99,7 +101,9 @@ pub(super) fn clamp(time: Time, limits: &TenantLimits, now_ns: i64) -> Option<Ti
     match time {
         Time::Instant(at) => (at >= oldest).then_some(time),
         Time::Range { end_ns, .. } if end_ns < oldest => None,
-        Time::Range { start_ns, end_ns, step_ns } => Some(Time::Range { start_ns: start_ns.max(oldest), end_ns, step_ns }),
+        Time::Range { start_ns, end_ns, step_ns } => {
+            Some(Time::Range { start_ns: start_ns.max(oldest), end_ns, step_ns })
+        }
     }
 }
 
@@ -128,7 +132,8 @@ mod tests {
 
     #[test]
     fn labels_can_be_demanded() {
-        let yaml = "limits_config: {required_labels: [team], minimum_labels_number: 2, max_streams_matchers_per_query: 3}\n";
+        let yaml =
+            "limits_config: {required_labels: [team], minimum_labels_number: 2, max_streams_matchers_per_query: 3}\n";
         assert_eq!(
             admitted(yaml, r#"{a="b"}"#, ""),
             Err("stream selector is missing required matchers [team], labels present in the query were [a]".into())

@@ -40,10 +40,8 @@ pub(super) async fn fields(State(app): State<Arc<App>>, request: Request) -> Ans
     let limit = request.limit;
     let expr = log_expr(&params)?;
     let job = job(&scope, &params, &headers, "detected_fields");
-    let run = app
-        .queries
-        .run(job, move |source, context| explore::detected_fields(source, &expr, &request, context))
-        .await?;
+    let run =
+        app.queries.run(job, move |source, context| explore::detected_fields(source, &expr, &request, context)).await?;
     let list: Vec<Value> = run
         .0
         .iter()

@@ -10,7 +10,14 @@ use serde_json::json;
 use crate::queries::Timing;
 
 /// The whole answer to a query.
-pub fn query(value: &Value, stats: &Stats, timing: Timing, warnings: &[String], categorize: bool, cursor: Option<&str>) -> Vec<u8> {
+pub(super) fn query(
+    value: &Value,
+    stats: &Stats,
+    timing: Timing,
+    warnings: &[String],
+    categorize: bool,
+    cursor: Option<&str>,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
     out.extend_from_slice(b"{\"status\":\"success\",");
     if !warnings.is_empty() {
@@ -31,7 +38,7 @@ pub fn query(value: &Value, stats: &Stats, timing: Timing, warnings: &[String], 
 }
 
 /// `resultType`, `encodingFlags` and `result`.
-pub fn data(out: &mut Vec<u8>, value: &Value, categorize: bool) {
+pub(super) fn data(out: &mut Vec<u8>, value: &Value, categorize: bool) {
     let kind = match value {
         Value::Streams(_) => "streams",
         Value::Vector(_) => "vector",
@@ -68,7 +75,7 @@ fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &
 }
 
 /// Streams with their entries, without the brackets around them.
-pub fn streams(out: &mut Vec<u8>, found: &LogResult, categorize: bool) {
+pub(super) fn streams(out: &mut Vec<u8>, found: &LogResult, categorize: bool) {
     list(out, &found.streams, |out, stream| {
         out.extend_from_slice(b"{\"stream\":");
         labels(out, &stream.labels);
@@ -135,12 +142,12 @@ fn number_text(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Labels as an object.
-pub fn labels(out: &mut Vec<u8>, labels: &LabelSet) {
+pub(super) fn labels(out: &mut Vec<u8>, labels: &LabelSet) {
     object(out, labels.iter());
 }
 
 /// Pairs as an object.
-pub fn object<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+pub(super) fn object<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     out.push(b'{');
     for (index, (name, value)) in pairs.enumerate() {
         if index > 0 {
@@ -154,7 +161,7 @@ pub fn object<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a s
 }
 
 /// A string with what JSON demands escaped.
-pub fn string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut clean = 0;
@@ -177,7 +184,7 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The `stats` object with all its keys. There are no caches, splits or shards here: their figures are zero.
-pub fn statistics(stats: &Stats, timing: Timing) -> serde_json::Value {
+pub(super) fn statistics(stats: &Stats, timing: Timing) -> serde_json::Value {
     let seconds = timing.evaluated.as_secs_f64();
     let per_second = |count: u64| if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 };
     let cache = json!({
@@ -263,7 +270,7 @@ pub fn statistics(stats: &Stats, timing: Timing) -> serde_json::Value {
 }
 
 /// Streams in the form of the first API: labels as text, times as RFC 3339.
-pub fn legacy(found: &LogResult, stats: &Stats, timing: Timing) -> Vec<u8> {
+pub(super) fn legacy(found: &LogResult, stats: &Stats, timing: Timing) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
     out.extend_from_slice(b"{\"streams\":");
     legacy_streams(&mut out, found);
@@ -274,7 +281,7 @@ pub fn legacy(found: &LogResult, stats: &Stats, timing: Timing) -> Vec<u8> {
 }
 
 /// The streams of [`legacy`], with brackets.
-pub fn legacy_streams(out: &mut Vec<u8>, found: &LogResult) {
+pub(super) fn legacy_streams(out: &mut Vec<u8>, found: &LogResult) {
     out.push(b'[');
     list(out, &found.streams, |out, stream| {
         out.extend_from_slice(b"{\"labels\":");
@@ -293,7 +300,7 @@ pub fn legacy_streams(out: &mut Vec<u8>, found: &LogResult) {
 }
 
 /// A time in RFC 3339 with as many digits of the second as it needs.
-pub fn rfc3339(timestamp_ns: i64) -> String {
+pub(super) fn rfc3339(timestamp_ns: i64) -> String {
     match jiff::Timestamp::from_nanosecond(i128::from(timestamp_ns)) {
         Ok(time) => time.to_string(),
         Err(_) => String::new(),
@@ -306,8 +313,12 @@ mod tests {
 
     #[test]
     fn points_have_the_digits_they_need() {
-        let cases =
-            [(1_767_609_000_000, "[1767609000,\"1\"]"), (1_500, "[1.5,\"1\"]"), (1_999, "[1.999,\"1\"]"), (-500, "[-0.5,\"1\"]")];
+        let cases = [
+            (1_767_609_000_000, "[1767609000,\"1\"]"),
+            (1_500, "[1.5,\"1\"]"),
+            (1_999, "[1.999,\"1\"]"),
+            (-500, "[-0.5,\"1\"]"),
+        ];
         for (ms, want) in cases {
             let mut out = Vec::new();
             point(&mut out, ms, 1.0);

@@ -174,7 +174,9 @@ pub(super) async fn export(State(app): State<Arc<App>>, request: Request) -> Ans
     let tags = checks::tags(&headers);
     checks::admit(text, &expr, &tags, &scope.limits)?;
     let kind = checks::kind(&expr);
-    let Expr::Log(log) = expr else { return Err(ApiError::bad("only entries can be exported, not the numbers of a metric query")) };
+    let Expr::Log(log) = expr else {
+        return Err(ApiError::bad("only entries can be exported, not the numbers of a metric query"));
+    };
     let (start, end) = params::bounds(&params, crate::now_ns())?;
     let (start_ns, end_ns) = super::labels::checked(start, end, &scope)?;
     let direction = if params.has("direction") { params::direction(&params)? } else { Direction::Forward };
@@ -230,7 +232,12 @@ mod tests {
 
     #[test]
     fn fields_are_quoted_where_needed() {
-        for (text, want) in [("plain", "plain"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""), ("two\nlines", "\"two\nlines\"")] {
+        for (text, want) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
             let mut out = Vec::new();
             csv_field(&mut out, text);
             assert_eq!(String::from_utf8(out).unwrap(), want);

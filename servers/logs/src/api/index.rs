@@ -23,8 +23,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, request: Request) -> Answ
     let (start, end) = checked(start, end, &scope)?;
     let found = matchers(params.get("query"), false)?;
     let job = job(&scope, &params, &headers, "stats");
-    let (stats, _) =
-        app.queries.run(job, move |source, _| explore::index_stats(source, &found, start, end)).await?;
+    let (stats, _) = app.queries.run(job, move |source, _| explore::index_stats(source, &found, start, end)).await?;
     Ok(json_of(&json!({
         "streams": stats.streams, "chunks": stats.chunks, "bytes": stats.bytes, "entries": stats.entries,
     })))

@@ -13,7 +13,6 @@ use super::{checks, encode};
 use crate::queries::Job;
 use crate::state::{App, Scope};
 
-
 /// How far back label queries look when nothing says it: six hours.
 const DEFAULT_SINCE_NS: i64 = 6 * 3_600_000_000_000;
 
@@ -133,9 +132,7 @@ pub(super) async fn detected(State(app): State<Arc<App>>, request: Request) -> A
     let job = job(&scope, &params, &headers, "labels");
     let (found, _) =
         app.queries.run(job, move |source, _| Ok(logql::explore::detected_labels(source, &query)?)).await?;
-    let list: Vec<serde_json::Value> = found
-        .iter()
-        .map(|one| serde_json::json!({"label": one.label, "cardinality": one.cardinality}))
-        .collect();
+    let list: Vec<serde_json::Value> =
+        found.iter().map(|one| serde_json::json!({"label": one.label, "cardinality": one.cardinality})).collect();
     Ok(json_of(&if list.is_empty() { serde_json::json!({}) } else { serde_json::json!({"detectedLabels": list}) }))
 }

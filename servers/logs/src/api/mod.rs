@@ -21,6 +21,7 @@ use axum::routing::{any, get, post};
 use kit::http::{RequestInfo, instrument};
 
 pub use answer::{ApiError, status_of};
+pub(crate) use status::PEER_VERSION;
 
 use crate::state::App;
 
@@ -91,10 +92,7 @@ pub fn router(app: Arc<App>, prefix: &str, observe: impl Fn(&RequestInfo<'_>) + 
         routes = routes.route(ring, any(status::ring));
     }
     let routes = routes.fallback(status::not_found).layer(DefaultBodyLimit::max(MAX_FORM)).with_state(app.clone());
-    let routes = if prefix.is_empty() {
-        routes
-    } else {
-        Router::new().nest(prefix, routes).fallback(status::not_found)
-    };
+    let routes =
+        if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes).fallback(status::not_found) };
     instrument(routes, observe)
 }

@@ -9,7 +9,7 @@ use super::answer::{ApiError, header_text};
 
 /// Names and values in the order of the request.
 #[derive(Clone, Debug, Default)]
-pub struct Params(Vec<(String, String)>);
+pub(super) struct Params(Vec<(String, String)>);
 
 impl logql::params::Params for Params {
     fn get(&self, name: &str) -> &str {
@@ -22,7 +22,7 @@ impl Params {
     ///
     /// # Errors
     /// What is no form, or too long a body.
-    pub async fn read(request: Request) -> Result<(HeaderMap, Self), ApiError> {
+    pub(super) async fn read(request: Request) -> Result<(HeaderMap, Self), ApiError> {
         let Query(url) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map_err(ApiError::bad)?;
         let headers = request.headers().clone();
         let is_form = header_text(&headers, header::CONTENT_TYPE.as_str())
@@ -31,8 +31,9 @@ impl Params {
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
         let mut pairs = Vec::new();
         if matches!(*request.method(), Method::POST | Method::PUT) && is_form {
-            let Form(form) =
-                Form::<Vec<(String, String)>>::from_request(request, &()).await.map_err(|e| ApiError::new(e.status(), e.body_text()))?;
+            let Form(form) = Form::<Vec<(String, String)>>::from_request(request, &())
+                .await
+                .map_err(|e| ApiError::new(e.status(), e.body_text()))?;
             pairs = form;
         } else {
             drop::<Body>(request.into_body());
@@ -42,12 +43,12 @@ impl Params {
     }
 
     /// All values of a name.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the name is there, be it with an empty value.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 }

@@ -89,7 +89,11 @@ async fn take(app: &Arc<App>, request: Request, format: Format) -> Result<PushRe
     };
     let limits = BodyLimits {
         wire: if config.max_body == 0 { usize::MAX } else { config.max_body },
-        decompressed: if config.max_decompressed == 0 { MAX_DECOMPRESSED } else { config.max_decompressed.min(MAX_DECOMPRESSED) },
+        decompressed: if config.max_decompressed == 0 {
+            MAX_DECOMPRESSED
+        } else {
+            config.max_decompressed.min(MAX_DECOMPRESSED)
+        },
         timeout: app.config.server.read_timeout.max(Duration::from_secs(30)),
     };
     let read = read(&parts.headers, body, &limits, format).await;
@@ -129,7 +133,8 @@ struct Read {
 /// The encoding of an OpenTelemetry request.
 fn otlp_encoding(headers: &HeaderMap) -> Result<Encoding, PushError> {
     let kind = header_text(headers, "content-type");
-    Encoding::from_content_type(kind).ok_or_else(|| PushError::Invalid(format!("content type: {kind} is not supported")))
+    Encoding::from_content_type(kind)
+        .ok_or_else(|| PushError::Invalid(format!("content type: {kind} is not supported")))
 }
 
 /// Reads a body and undoes its compression.
@@ -186,7 +191,8 @@ fn work(
         None if body.is_json => decode::json(&body.bytes, streams, &limits)?,
         None => decode::protobuf(&body.bytes, streams, &limits)?,
     };
-    let user_agent: Cow<'_, str> = if user_agent.len() > 120 { user_agent.chars().take(120).collect() } else { user_agent.into() };
+    let user_agent: Cow<'_, str> =
+        if user_agent.len() > 120 { user_agent.chars().take(120).collect() } else { user_agent.into() };
     let context = PushContext {
         tenant,
         limits: &limits,

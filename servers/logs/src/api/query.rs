@@ -84,7 +84,8 @@ async fn evaluate(app: &App, prepared: Prepared) -> Result<(QueryOutput, Timing)
 }
 
 fn empty(expr: &str, time: Time) -> Value {
-    let is_log = matches!(logql::parse(expr, ParseOptions { extensions: true, ..ParseOptions::default() }), Ok(Expr::Log(_)));
+    let is_log =
+        matches!(logql::parse(expr, ParseOptions { extensions: true, ..ParseOptions::default() }), Ok(Expr::Log(_)));
     match (is_log, time) {
         (true, _) => Value::Streams(LogResult::default()),
         (false, Time::Instant(_)) => Value::Vector(Vec::new()),
@@ -187,9 +188,9 @@ pub(super) fn parse_cursor(text: &str) -> Result<Option<Cursor>, ApiError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let parsed = text.split_once('_').and_then(|(at, count)| {
-        Some(Cursor { timestamp_ns: at.parse().ok()?, count: count.parse().ok()? })
-    });
+    let parsed = text
+        .split_once('_')
+        .and_then(|(at, count)| Some(Cursor { timestamp_ns: at.parse().ok()?, count: count.parse().ok()? }));
     parsed.map(Some).ok_or_else(|| ApiError::bad(format!("cursor {text:?} is none that this server gave")))
 }
 

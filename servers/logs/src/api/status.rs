@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::state::App;
 
 /// The peer's version that this server's API and configuration are those of.
-const PEER_VERSION: &str = "3.8.0";
+pub(crate) const PEER_VERSION: &str = "3.8.0";
 
 /// Parts of the peer that run in this process.
 const SERVICES: [&str; 11] = [
@@ -180,9 +180,7 @@ async fn flush_all(tenants: Vec<Arc<crate::tenants::Tenant>>) -> Answer {
 /// Asks that everything is written out when the server stops, shows whether that is so, or takes it back.
 pub(super) async fn prepare_shutdown(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     match *request.method() {
-        Method::GET => {
-            text(StatusCode::OK, if app.flush_at_end.load(Ordering::Relaxed) { "set" } else { "unset" })
-        }
+        Method::GET => text(StatusCode::OK, if app.flush_at_end.load(Ordering::Relaxed) { "set" } else { "unset" }),
         _ => {
             app.flush_at_end.store(request.method() == Method::POST, Ordering::Relaxed);
             no_content()
@@ -232,8 +230,9 @@ pub(super) async fn index() -> Response<Body> {
 }
 
 fn page(body: &str) -> Response<Body> {
-    let mut response =
-        Response::new(Body::from(format!("<!DOCTYPE html><html><head><meta charset=\"UTF-8\"></head><body>{body}</body></html>\n")));
+    let mut response = Response::new(Body::from(format!(
+        "<!DOCTYPE html><html><head><meta charset=\"UTF-8\"></head><body>{body}</body></html>\n"
+    )));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response
 }

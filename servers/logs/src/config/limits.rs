@@ -181,7 +181,8 @@ impl TenantLimits {
             "filter-and-delete" => DeletionMode::FilterAndDelete,
             other => return Err(v.error("deletion_mode", format!("unknown deletion mode {other:?}"))),
         };
-        let retention_streams = v.items("retention_stream").iter().map(StreamRetention::read).collect::<Result<_, _>>()?;
+        let retention_streams =
+            v.items("retention_stream").iter().map(StreamRetention::read).collect::<Result<_, _>>()?;
         let blocked_queries = v.items("blocked_queries").iter().map(BlockedQuery::read).collect::<Result<_, _>>()?;
         let status = v.size("block_ingestion_status_code")?;
         let block_ingestion_status_code = u16::try_from(status)

@@ -283,7 +283,8 @@ pub fn parse(text: &str, set: &[(String, String)], file: Option<PathBuf>) -> Res
 }
 
 fn find_file(named: Option<&str>) -> Result<Option<PathBuf>, ConfigError> {
-    let candidates: Vec<&str> = named.unwrap_or(DEFAULT_FILES).split(',').map(str::trim).filter(|c| !c.is_empty()).collect();
+    let candidates: Vec<&str> =
+        named.unwrap_or(DEFAULT_FILES).split(',').map(str::trim).filter(|c| !c.is_empty()).collect();
     if let Some(found) = candidates.iter().find(|path| Path::new(path).exists()) {
         return Ok(Some(PathBuf::from(found)));
     }
@@ -441,7 +442,8 @@ fn data_dir(v: &Values<'_>) -> Result<PathBuf, ConfigError> {
     if !own.is_empty() {
         return Ok(PathBuf::from(own));
     }
-    let keys = ["common.path_prefix", "storage_config.filesystem.directory", "common.storage.filesystem.chunks_directory"];
+    let keys =
+        ["common.path_prefix", "storage_config.filesystem.directory", "common.storage.filesystem.chunks_directory"];
     for key in keys {
         let dir = v.string(key)?;
         if !dir.is_empty() {
@@ -458,7 +460,8 @@ impl StorageConfig {
             "always" => (SyncPolicy::Always, None),
             "never" => (SyncPolicy::Never, None),
             other => {
-                let interval = other.strip_prefix("interval=").and_then(|text| kit::config::GoDuration::parse(text).ok());
+                let interval =
+                    other.strip_prefix("interval=").and_then(|text| kit::config::GoDuration::parse(text).ok());
                 match interval {
                     Some(interval) if interval.0 > 0 => (SyncPolicy::Interval, Some(interval.to_std())),
                     _ => {
@@ -525,7 +528,12 @@ impl ServerConfig {
 impl RulerConfig {
     fn read(v: &Values<'_>, data: &Path) -> Result<Self, ConfigError> {
         let mut dir = data.join("rules");
-        for key in ["ruler.storage.local.directory", "ruler_storage.local.directory", "ruler_storage.filesystem.dir", "common.storage.filesystem.rules_directory"] {
+        for key in [
+            "ruler.storage.local.directory",
+            "ruler_storage.local.directory",
+            "ruler_storage.filesystem.dir",
+            "common.storage.filesystem.rules_directory",
+        ] {
             let named = v.string(key)?;
             if !named.is_empty() {
                 dir = PathBuf::from(named);
@@ -580,9 +588,7 @@ impl RulerConfig {
     }
 }
 
-fn alertmanager_http(
-    client: &dyn Fn(&str) -> Result<String, ConfigError>,
-) -> Result<HttpClientConfig, ConfigError> {
+fn alertmanager_http(client: &dyn Fn(&str) -> Result<String, ConfigError>) -> Result<HttpClientConfig, ConfigError> {
     let mut pairs = Vec::new();
     let mut put = |name: &str, node: Node| {
         pairs.push((Key { line: 0, column: 0, text: name.to_owned() }, node));
@@ -651,7 +657,9 @@ impl RemoteWriteClient {
             queue.finish_ignoring_unknown();
         }
         let given: String = section.get("name")?;
-        for key in ["metadata_config", "send_exemplars", "send_native_histograms", "protobuf_message", "round_robin_dns"] {
+        for key in
+            ["metadata_config", "send_exemplars", "send_native_histograms", "protobuf_message", "round_robin_dns"]
+        {
             section.raw(key);
         }
         section.finish()?;

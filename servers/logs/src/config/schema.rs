@@ -109,13 +109,23 @@ impl Type {
 /// What stands behind a key.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    Value { kind: Type, default: Option<&'static str>, flag: Option<&'static str> },
+    Value {
+        kind: Type,
+        default: Option<&'static str>,
+        flag: Option<&'static str>,
+    },
     Inner(Block),
-    Block { name: &'static str, prefix: Option<&'static str> },
+    Block {
+        name: &'static str,
+        prefix: Option<&'static str>,
+    },
     ListOf(&'static str),
     MapOf(&'static str),
     /// The keys of another block, right here; the key itself has no name.
-    Inline { name: &'static str, prefix: Option<&'static str> },
+    Inline {
+        name: &'static str,
+        prefix: Option<&'static str>,
+    },
 }
 
 /// Keys of one mapping.
@@ -180,7 +190,12 @@ impl Schema {
         let pairs = match &node.kind {
             Kind::Null => return Ok(()),
             Kind::Mapping(pairs) => pairs,
-            _ => return Err(ConfigError::at(node, format!("cannot read {} as {name}: a mapping is needed", node.describe()))),
+            _ => {
+                return Err(ConfigError::at(
+                    node,
+                    format!("cannot read {} as {name}: a mapping is needed", node.describe()),
+                ));
+            }
         };
         for (key, value) in pairs {
             let Some(shape) = self.find(block, &key.text) else {
@@ -314,9 +329,18 @@ impl Schema {
 
 /// Names of values that no answer may show.
 fn is_secret(key: &str) -> bool {
-    ["password", "secret", "credentials", "account_key", "connection_string", "security_token", "session_token", "acl_token"]
-        .iter()
-        .any(|part| key.contains(part))
+    [
+        "password",
+        "secret",
+        "credentials",
+        "account_key",
+        "connection_string",
+        "security_token",
+        "session_token",
+        "acl_token",
+    ]
+    .iter()
+    .any(|part| key.contains(part))
         && !key.ends_with("_file")
 }
 

@@ -93,15 +93,39 @@ fn wrong_files_are_refused_with_their_place() {
     let cases = [
         ("nope: 1\n", "loki.yaml:1:1: field nope not found in root"),
         ("server:\n  http_port: 1\n", "loki.yaml:2:3: server: field http_port not found in server"),
-        ("server:\n  http_listen_port: abc\n", "loki.yaml:2:21: http_listen_port: cannot read \"abc\" as a whole number"),
+        (
+            "server:\n  http_listen_port: abc\n",
+            "loki.yaml:2:21: http_listen_port: cannot read \"abc\" as a whole number",
+        ),
         ("auth_enabled: perhaps\n", "loki.yaml:1:15: auth_enabled: cannot read \"perhaps\" as a boolean"),
-        ("limits_config:\n  query_timeout: 5 parsecs\n", "loki.yaml:2:18: query_timeout: cannot read \"5 parsecs\" as a duration such as 1h30m"),
-        ("limits_config:\n  deletion_mode: sometimes\n", "loki.yaml:2:18: deletion_mode: unknown deletion mode \"sometimes\""),
-        ("limits_config: 5\n", "loki.yaml:1:16: limits_config: cannot read \"5\" as limits_config: a mapping is needed"),
-        ("target: ingester\n", "loki.yaml:1:9: target: target \"ingester\" is not supported: this server runs all parts in one process (target: all)"),
-        ("limits_config:\n  retention_stream:\n  - {selector: '{a=\"b\"}', period: 1h}\n", "loki.yaml:3:35: period: retention period must be >= 24h was 1h"),
-        ("schema_config:\n  configs:\n  - {from: 2020-01-01, stor: tsdb}\n", "loki.yaml:3:24: configs: field stor not found in period_config"),
-        ("server: {log_level: loud}\n", "loki.yaml:1:21: log_level: unknown log level \"loud\" (known: debug, info, warn, error)"),
+        (
+            "limits_config:\n  query_timeout: 5 parsecs\n",
+            "loki.yaml:2:18: query_timeout: cannot read \"5 parsecs\" as a duration such as 1h30m",
+        ),
+        (
+            "limits_config:\n  deletion_mode: sometimes\n",
+            "loki.yaml:2:18: deletion_mode: unknown deletion mode \"sometimes\"",
+        ),
+        (
+            "limits_config: 5\n",
+            "loki.yaml:1:16: limits_config: cannot read \"5\" as limits_config: a mapping is needed",
+        ),
+        (
+            "target: ingester\n",
+            "loki.yaml:1:9: target: target \"ingester\" is not supported: this server runs all parts in one process (target: all)",
+        ),
+        (
+            "limits_config:\n  retention_stream:\n  - {selector: '{a=\"b\"}', period: 1h}\n",
+            "loki.yaml:3:35: period: retention period must be >= 24h was 1h",
+        ),
+        (
+            "schema_config:\n  configs:\n  - {from: 2020-01-01, stor: tsdb}\n",
+            "loki.yaml:3:24: configs: field stor not found in period_config",
+        ),
+        (
+            "server: {log_level: loud}\n",
+            "loki.yaml:1:21: log_level: unknown log level \"loud\" (known: debug, info, warn, error)",
+        ),
     ];
     for (text, want) in cases {
         assert_eq!(read(text).unwrap_err().to_string(), want);
@@ -110,7 +134,10 @@ fn wrong_files_are_refused_with_their_place() {
 
 #[test]
 fn flags_go_on_top_of_the_file() {
-    let set = [("limits_config.max_line_size".to_owned(), "7".to_owned()), ("server.http_listen_port".to_owned(), "9".to_owned())];
+    let set = [
+        ("limits_config.max_line_size".to_owned(), "7".to_owned()),
+        ("server.http_listen_port".to_owned(), "9".to_owned()),
+    ];
     let config = parse("limits_config: {max_line_size: 5, max_query_series: 3}\n", &set, None).unwrap();
     assert_eq!((config.limits.store.max_line_bytes, config.limits.max_query_series, config.server.port), (7, 3, 9));
     let error = parse("", &[("server.http_listen_port".to_owned(), "x".to_owned())], None).unwrap_err();
@@ -121,7 +148,10 @@ fn flags_go_on_top_of_the_file() {
 fn what_is_shown_hides_secrets_and_knows_the_difference() {
     let config = read("auth_enabled: false\ncommon: {storage: {s3: {secret_access_key: hunter2}}}\n").unwrap();
     let shown = yaml::emit(&config.effective());
-    assert!(!shown.contains("hunter2") && shown.contains("********") && shown.contains("max_line_size: 256KB"), "{shown}");
+    assert!(
+        !shown.contains("hunter2") && shown.contains("********") && shown.contains("max_line_size: 256KB"),
+        "{shown}"
+    );
     let diff = yaml::emit(&config.difference());
     assert!(diff.starts_with("auth_enabled: false\n") && !diff.contains("max_line_size"), "{diff}");
     // What is shown can be read again.
@@ -134,14 +164,18 @@ fn what_is_shown_hides_secrets_and_knows_the_difference() {
 fn overrides_lie_on_top_of_the_limits() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("runtime.yaml");
-    std::fs::write(&file, "overrides:\n  a:\n    ingestion_rate_mb: 1\n    retention_period: 48h\n  b: {max_query_series: 9}\n").unwrap();
+    std::fs::write(
+        &file,
+        "overrides:\n  a:\n    ingestion_rate_mb: 1\n    retention_period: 48h\n  b: {max_query_series: 9}\n",
+    )
+    .unwrap();
     let config = read("limits_config: {max_query_series: 7}\n").unwrap();
-    let overrides = Overrides::load(&[file.clone()], &config).unwrap();
+    let overrides = Overrides::load(std::slice::from_ref(&file), &config).unwrap();
     let (a, b) = (&overrides.tenants["a"], &overrides.tenants["b"]);
     assert_eq!((a.max_query_series, b.max_query_series), (7, 9));
     assert_eq!((a.store.tenant.as_str(), a.retention_period_ns), ("a", 48 * 3_600_000_000_000));
     assert_eq!(a.store.rate.unwrap().bytes_per_second, 1_048_576.0);
     std::fs::write(&file, "overrides:\n  a:\n    ingestion_rat_mb: 1\n").unwrap();
-    let error = Overrides::load(&[file.clone()], &config).unwrap_err().to_string();
+    let error = Overrides::load(std::slice::from_ref(&file), &config).unwrap_err().to_string();
     assert!(error.ends_with("runtime.yaml:3:5: a: field ingestion_rat_mb not found in limits_config"), "{error}");
 }

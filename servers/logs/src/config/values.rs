@@ -144,7 +144,8 @@ impl<'a> Values<'a> {
             if value.is_null() || self.read.borrow().contains(&inner) {
                 continue;
             }
-            let is_section = matches!(value.kind, Kind::Mapping(_)) && Schema::get().value(self.block, &inner).is_none();
+            let is_section =
+                matches!(value.kind, Kind::Mapping(_)) && Schema::get().value(self.block, &inner).is_none();
             if is_section { self.collect_unread(value, &inner, unread) } else { unread.push(inner) }
         }
     }

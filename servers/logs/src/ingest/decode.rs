@@ -12,7 +12,11 @@ use crate::config::TenantLimits;
 ///
 /// # Errors
 /// When the message is damaged, too large in one of its counts, or a stream's labels cannot be read.
-pub(crate) fn protobuf<'a>(body: &'a [u8], streams: &StreamCache, limits: &TenantLimits) -> Result<Batch<'a>, PushError> {
+pub(crate) fn protobuf<'a>(
+    body: &'a [u8],
+    streams: &StreamCache,
+    limits: &TenantLimits,
+) -> Result<Batch<'a>, PushError> {
     let mut push = Push::new(body, loki::Limits::default());
     let mut batch = Batch::default();
     let mut decoded = loki::Entry::default();

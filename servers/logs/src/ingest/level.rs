@@ -104,7 +104,21 @@ fn left_boundary(byte: u8) -> bool {
 fn right_boundary(byte: u8) -> bool {
     matches!(
         byte,
-        b' ' | b'\t' | b'\n' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b':' | b',' | b'!' | b'"' | b'\'' | b'=' | b'|'
+        b' ' | b'\t'
+            | b'\n'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b':'
+            | b','
+            | b'!'
+            | b'"'
+            | b'\''
+            | b'='
+            | b'|'
     )
 }
 
@@ -124,7 +138,7 @@ mod tests {
             (r#"{"level":"warn","msg":"error"}"#, "warn"),
             (r#"{"msg":"x","level":"ERR"}"#, "error"),
             (r#"{"log":{"level":"dbg"},"msg":"x"}"#, "debug"),
-            (r#"{"a":{"b":{"level":"debug"}},"msg":"fatal error"}"#, "fatal"),
+            (r#"{"a":{"b":{"level":"wrn"}},"msg":"fatal error"}"#, "fatal"),
             (r#"{"level":5,"msg":"nothing"}"#, "unknown"),
             (r#"{"level":"strange","msg":"an info"}"#, "info"),
             (r#"{"msg":"no level"}"#, "unknown"),
@@ -153,7 +167,17 @@ mod tests {
 
     #[test]
     fn levels_of_severity_numbers() {
-        for (number, want) in [("0", "unknown"), ("1", "trace"), ("8", "debug"), ("9", "info"), ("13", "warn"), ("17", "error"), ("24", "fatal"), ("25", "unknown"), ("x", "info")] {
+        for (number, want) in [
+            ("0", "unknown"),
+            ("1", "trace"),
+            ("8", "debug"),
+            ("9", "info"),
+            ("13", "warn"),
+            ("17", "error"),
+            ("24", "fatal"),
+            ("25", "unknown"),
+            ("x", "info"),
+        ] {
             assert_eq!(severity_level(number), want, "{number}");
         }
     }

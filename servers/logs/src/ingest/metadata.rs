@@ -18,7 +18,9 @@ pub(crate) enum NameError {
 /// # Errors
 /// When a name has nothing that a label name could be made of.
 pub(crate) fn normalize(pairs: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Result<u64, NameError> {
-    let clean = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| is_clean(name) && !value.is_empty() && !value.contains('\u{fffd}');
+    let clean = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
+        is_clean(name) && !value.is_empty() && !value.contains('\u{fffd}')
+    };
     if pairs.iter().all(clean) && pairs.windows(2).all(|two| two[0].0 < two[1].0) {
         return Ok(0);
     }
@@ -115,7 +117,9 @@ mod tests {
     #[test]
     fn pairs_are_sorted_unique_and_full() {
         let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-            [("b", "1"), ("a.x", "2"), ("b", "3"), ("c", ""), ("d", "x\u{fffd}y")].map(|(n, v)| (n.into(), v.into())).into();
+            [("b", "1"), ("a.x", "2"), ("b", "3"), ("c", ""), ("d", "x\u{fffd}y")]
+                .map(|(n, v)| (n.into(), v.into()))
+                .into();
         assert_eq!(normalize(&mut pairs), Ok(2));
         let got: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (&**n, &**v)).collect();
         assert_eq!(got, [("a_x", "2"), ("b", "3"), ("d", "xy")]);

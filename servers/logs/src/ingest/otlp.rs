@@ -50,11 +50,14 @@ fn resource<'a>(
             Action::IndexLabel => flatten(attribute, "", &mut |name, value| {
                 labels.insert(name, value.into_owned());
             })?,
-            Action::StructuredMetadata => flatten(attribute, "", &mut |name, value| shared.push((Cow::Owned(name), value)))?,
+            Action::StructuredMetadata => {
+                flatten(attribute, "", &mut |name, value| shared.push((Cow::Owned(name), value)))?
+            }
         }
     }
     if !named && !limits.discover_service_name.is_empty() {
-        let found = limits.discover_service_name.iter().find_map(|name| labels.get(name).filter(|value| !value.is_empty()));
+        let found =
+            limits.discover_service_name.iter().find_map(|name| labels.get(name).filter(|value| !value.is_empty()));
         let found = found.map_or(UNKNOWN_SERVICE, String::as_str).to_owned();
         labels.insert(SERVICE_NAME.to_owned(), found);
     }
@@ -161,7 +164,8 @@ fn flatten<'a>(
     prefix: &str,
     put: &mut dyn FnMut(String, Cow<'a, str>),
 ) -> Result<(), PushError> {
-    let name = if prefix.is_empty() { label_name(&attribute.key) } else { label_name(&format!("{prefix}_{}", attribute.key)) };
+    let name =
+        if prefix.is_empty() { label_name(&attribute.key) } else { label_name(&format!("{prefix}_{}", attribute.key)) };
     let name = name.map_err(|e| PushError::Invalid(format!("symbolizer lookup: {e}")))?;
     match attribute.value {
         // The reader bounds the nesting.
@@ -281,13 +285,7 @@ mod tests {
         let cache = StreamCache::default();
         let batch = decode(BODY.as_bytes(), Encoding::Json, &cache, &limits, 11).unwrap();
         let texts: Vec<String> = batch.streams.iter().map(|s| s.info.labels.to_string()).collect();
-        assert_eq!(
-            texts,
-            [
-                r#"{http_status="500", os_type="linux", severity_text="ERROR"}"#,
-                r#"{os_type="linux"}"#
-            ]
-        );
+        assert_eq!(texts, [r#"{http_status="500", os_type="linux", severity_text="ERROR"}"#, r#"{os_type="linux"}"#]);
         assert!(batch.streams[0].entries[0].metadata.iter().any(|(n, v)| n == "service_name" && v == "cart"));
     }
 }

@@ -125,7 +125,13 @@ impl Refusals {
     }
 
     /// What the store refused. `stream` gives labels and number of entries of a stream of the push.
-    pub(crate) fn add(&mut self, report: &PushReport, tenant: &str, max_told: usize, stream: &dyn Fn(usize) -> (Labels, usize)) {
+    pub(crate) fn add(
+        &mut self,
+        report: &PushReport,
+        tenant: &str,
+        max_told: usize,
+        stream: &dyn Fn(usize) -> (Labels, usize),
+    ) {
         for refused in &report.refused {
             match refused.examples.first() {
                 Some((_, Refusal::StreamLimit { .. })) => {
@@ -162,7 +168,11 @@ impl Refusals {
             for (index, (error, count)) in self.invalid.iter().enumerate() {
                 let between = if index > 0 { "; " } else { "" };
                 // Writing to a string cannot fail.
-                let _ = if several { write!(text, "{between}{count} errors like: {error}") } else { write!(text, "{error}") };
+                let _ = if several {
+                    write!(text, "{between}{count} errors like: {error}")
+                } else {
+                    write!(text, "{error}")
+                };
             }
             if self.untold > 0 {
                 let _ = write!(text, "; {} more errors", self.untold);
@@ -226,7 +236,12 @@ mod tests {
         let labels = Labels::from_pairs([("a", "b")]);
         let limited = Refusal::StreamRateLimited { labels: labels.clone(), bytes_per_second: 1, bytes: 2 };
         let report = PushReport {
-            refused: vec![Refused { stream: 0, entries: 3, bytes: 6, examples: vec![(0, limited.clone()), (1, limited)] }],
+            refused: vec![Refused {
+                stream: 0,
+                entries: 3,
+                bytes: 6,
+                examples: vec![(0, limited.clone()), (1, limited)],
+            }],
             ..PushReport::default()
         };
         let mut refusals = Refusals::default();

@@ -112,7 +112,7 @@ pub(crate) struct PushContext<'a> {
 /// # Errors
 /// What was refused, in part or altogether.
 pub(crate) fn store(mut batch: Batch<'_>, context: PushContext<'_>) -> Result<PushReport, PushError> {
-    let PushContext { tenant, limits, metrics, format, now_ns, .. } = context;
+    let PushContext { tenant, metrics, format, now_ns, .. } = context;
     if batch.streams.is_empty() {
         return Err(PushError::Empty);
     }
@@ -150,7 +150,8 @@ fn admit(stream: &Incoming<'_>, context: &PushContext<'_>, refusals: &mut Refusa
     let until = |ns: i64| kit::time::Rfc3339(ns / 1_000_000).to_string().replace(".000Z", "Z");
     let (reason, text) = match (limits.block_ingestion_until_ns, limits.policies.blocked_until_ns(&info.policy)) {
         (Some(ns), _) if now_ns < ns => {
-            let text = format!("ingestion blocked for user '{}' until '{}' with status code '{status}'", tenant.id, until(ns));
+            let text =
+                format!("ingestion blocked for user '{}' until '{}' with status code '{status}'", tenant.id, until(ns));
             ("blocked_ingestion", text)
         }
         (_, Some(ns)) if now_ns < ns => {
@@ -269,7 +270,8 @@ fn level_of<'a>(entry: &mut Entry<'a>, info: &StreamInfo, limits: &TenantLimits)
 /// Adds the generic fields that labels, metadata or the line have.
 fn add_fields(entry: &mut Entry<'_>, info: &StreamInfo, limits: &TenantLimits) {
     for ((name, hints), of_labels) in limits.discover_generic_fields.iter().zip(&info.fields) {
-        let in_metadata = |hint: &String| entry.metadata.iter().find(|(name, _)| name == hint).map(|(_, value)| value.to_string());
+        let in_metadata =
+            |hint: &String| entry.metadata.iter().find(|(name, _)| name == hint).map(|(_, value)| value.to_string());
         let value = match of_labels {
             Some(value) => Some(value.clone()),
             None => hints.iter().find_map(in_metadata).or_else(|| {
@@ -340,6 +342,9 @@ fn push(
             return Err(error.into());
         }
     };
+    if !tenant.tails.is_empty() {
+        publish(tenant, batch, &entries, &report);
+    }
     for refused in &report.refused {
         if let Some(stream) = batch.streams.get(refused.stream) {
             metrics.discard(refused.reason(), &tenant.id, &stream.info, format, refused.entries, refused.bytes);
@@ -352,9 +357,33 @@ fn push(
         metrics.duplicate_bytes.with(&[&tenant.id]).add(duplicate);
     }
     refusals.add(&report, &tenant.id, context.max_told, &|index| {
-        batch.streams.get(index).map_or_else(Default::default, |stream| (stream.info.labels.clone(), stream.entries.len()))
+        batch
+            .streams
+            .get(index)
+            .map_or_else(Default::default, |stream| (stream.info.labels.clone(), stream.entries.len()))
     });
     Ok(report)
+}
+
+/// Tells followers what was stored. Of streams of which a part was refused, only what the store has now is told.
+fn publish(tenant: &Tenant, batch: &Batch<'_>, entries: &[PushEntry<'_>], report: &PushReport) {
+    let mut rest = entries;
+    for (index, stream) in batch.streams.iter().enumerate() {
+        let (own, others) = rest.split_at(stream.entries.len());
+        rest = others;
+        let refused = report.refused.iter().filter(|refused| refused.stream == index);
+        if refused.clone().map(|refused| refused.entries).sum::<u64>() >= own.len() as u64 {
+            continue;
+        }
+        let times: Vec<i64> = refused.flat_map(|refused| refused.examples.iter().map(|(time, _)| *time)).collect();
+        if times.is_empty() {
+            tenant.tails.publish(&stream.info.labels, own);
+        } else {
+            let stored: Vec<PushEntry<'_>> =
+                own.iter().filter(|entry| !times.contains(&entry.timestamp_ns)).copied().collect();
+            tenant.tails.publish(&stream.info.labels, &stored);
+        }
+    }
 }
 
 /// Bytes of an entry as the store's report counts them.

@@ -100,7 +100,8 @@ impl StreamInfo {
         let policy = limits.policies.policy_for(&labels).to_owned();
         let missing = if internal { Vec::new() } else { limits.missing_labels(&labels, &policy) };
         Self {
-            level: first(&limits.log_level_fields).map(|level| normal_level(&level).map_or(level.clone(), str::to_owned)),
+            level: first(&limits.log_level_fields)
+                .map(|level| normal_level(&level).map_or(level.clone(), str::to_owned)),
             fields: limits.discover_generic_fields.iter().map(|(_, hints)| first(hints)).collect(),
             retention_hours: limits.retention_hours(&labels),
             missing: (!missing.is_empty()).then(|| missing.join(",")),
@@ -137,7 +138,11 @@ mod tests {
         let cases = [
             (r#"{job="titan", host="web"}"#, r#"{host="web", job="titan", service_name="titan"}"#, None),
             (r#"{host="web"}"#, r#"{host="web", service_name="unknown_service"}"#, None),
-            (r#"{app="a", service="s", level="WRN"}"#, r#"{app="a", level="WRN", service="s", service_name="s"}"#, Some("warn")),
+            (
+                r#"{app="a", service="s", level="WRN"}"#,
+                r#"{app="a", level="WRN", service="s", service_name="s"}"#,
+                Some("warn"),
+            ),
             (r#"{service_name="x", severity="loud"}"#, r#"{service_name="x", severity="loud"}"#, Some("loud")),
             (r#"{a="b", empty=""}"#, r#"{a="b", service_name="unknown_service"}"#, None),
         ];
