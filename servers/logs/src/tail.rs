@@ -1,7 +1,7 @@
-//! Live tails: what a push has stored is published in the [`TailHub`] of its tenant, and each [`Follower`] takes what matches.
+//! Live tails: what a push has stored is published in the [`TailHub`] of its tenant, and each follower takes what matches.
 //!
 //! Publishing costs a push one atomic load while nobody follows, and never waits: a follower that does not keep up loses
-//! entries, which it is told. The pipeline of a follower's query runs on the follower's side, over [`PushedSource`].
+//! entries, which it is told. The pipeline of a follower's query runs on the follower's side, over a source made of what was published.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
