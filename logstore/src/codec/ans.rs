@@ -7,6 +7,8 @@
 //!
 //! After Duda, "Asymmetric numeral systems", 2013, in the table layout of Collet's finite state entropy.
 
+use std::sync::OnceLock;
+
 use crate::bytes::{Cursor, Malformed, put_varint};
 use crate::codec::bits::{BitReader, BitWriter};
 
@@ -162,7 +164,7 @@ impl Model {
             let base = (state << bits) - (1 << self.log);
             u32::from(symbol) | bits << 8 | base << 16
         });
-        DecodeTable { entries: entries.collect(), log: self.log }
+        DecodeTable { entries: entries.collect() }
     }
 }
 
@@ -226,17 +228,32 @@ impl Encoder {
 #[derive(Clone, Debug)]
 pub(crate) struct DecodeTable {
     entries: Vec<u32>,
-    log: u32,
 }
 
-impl DecodeTable {
+/// A model whose decoder is made when it is needed: many columns of a segment are looked at, few are decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct LazyTable {
+    model: Model,
+    table: OnceLock<DecodeTable>,
+}
+
+impl LazyTable {
+    pub(crate) fn new(model: Model) -> Self {
+        Self { model, table: OnceLock::new() }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &DecodeTable {
+        self.table.get_or_init(|| self.model.decode_table())
+    }
+
     pub(crate) fn log(&self) -> u32 {
-        self.log
+        self.model.log
     }
 
     /// Bytes of memory.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.len() * 4
+        self.model.shares.len() * 4 + self.table.get().map_or(0, |table| table.entries.len() * 4)
     }
 }
 

@@ -8,7 +8,7 @@
 //! have a model, bits do not.
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_varint, unzigzag, zigzag};
-use crate::codec::ans::{DecodeTable, Decoder, EncodeTable, Encoder, Histogram, LOGS, Model, log_for};
+use crate::codec::ans::{DecodeTable, Decoder, EncodeTable, Encoder, Histogram, LOGS, LazyTable, Model, log_for};
 use crate::codec::bits::{BitReader, BitWriter};
 
 /// Rows of a block.
@@ -78,7 +78,7 @@ pub(crate) enum NumberModel {
         /// Least of them.
         min: u64,
         /// Model of the tokens.
-        table: DecodeTable,
+        table: LazyTable,
     },
 }
 
@@ -139,7 +139,7 @@ impl NumberModel {
         let min = cursor.varint()?;
         match coded {
             0 => Ok(Self::Constant(min)),
-            1 => Ok(Self::Coded { min, table: Model::read(cursor, log)?.decode_table() }),
+            1 => Ok(Self::Coded { min, table: LazyTable::new(Model::read(cursor, log)?) }),
             _ => Err(cursor.malformed("unknown kind of number")),
         }
     }
@@ -150,7 +150,7 @@ impl NumberModel {
         match self {
             Self::Constant(value) => Ok(*value),
             Self::Coded { min, table } => {
-                let token = decoder.symbol(table)?;
+                let token = decoder.symbol(table.get())?;
                 Ok(min.wrapping_add(untoken(token, decoder.bits())?))
             }
         }
@@ -180,7 +180,7 @@ enum Mode {
     /// Each number less `min` in so many bits.
     Packed(u32),
     /// Tokens of the transformed numbers, in blocks.
-    Coded { transform: Transform, table: DecodeTable, ends: Vec<u32> },
+    Coded { transform: Transform, table: LazyTable, ends: Vec<u32> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -421,7 +421,7 @@ impl Ints {
                     let start = if block == 0 { 0 } else { ends[block - 1] as usize } - begin;
                     let bytes = payload.get(start..).ok_or(Malformed { what: "block is missing", at: start })?;
                     let of_block = (row % BLOCK_ROWS)..(end - block * BLOCK_ROWS).min(BLOCK_ROWS);
-                    decode_block(bytes, self.min, *transform, table, of_block.clone(), out)?;
+                    decode_block(bytes, self.min, *transform, table.log(), table.get(), of_block.clone(), out)?;
                     row += of_block.len();
                 }
             }
@@ -431,18 +431,19 @@ impl Ints {
 }
 
 /// Reads the number of states and a model.
-pub(crate) fn read_table(cursor: &mut Cursor<'_>) -> Result<DecodeTable, Malformed> {
+fn read_table(cursor: &mut Cursor<'_>) -> Result<LazyTable, Malformed> {
     let log = u32::from(cursor.byte()?);
     if !LOGS.contains(&log) {
         return Err(cursor.malformed("model with a number of states that cannot be"));
     }
-    Ok(Model::read(cursor, log)?.decode_table())
+    Ok(LazyTable::new(Model::read(cursor, log)?))
 }
 
 fn decode_block(
     bytes: &[u8],
     min: u64,
     transform: Transform,
+    log: u32,
     table: &DecodeTable,
     rows: std::ops::Range<usize>,
     out: &mut Vec<u64>,
@@ -450,7 +451,7 @@ fn decode_block(
     let mut reader = BitReader::new(bytes);
     match transform {
         Transform::Plain => {
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             for _ in 0..rows.start {
                 let token = decoder.symbol(table)?;
                 decoder.bits().skip(token_bits(token));
@@ -462,7 +463,7 @@ fn decode_block(
         }
         Transform::Delta { bits, usual } => {
             let mut value = min.wrapping_add(reader.take_long(bits)?);
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             for row in 0..rows.end {
                 if row > 0 {
                     let token = decoder.symbol(table)?;
@@ -475,7 +476,7 @@ fn decode_block(
             }
         }
         Transform::Repeat => {
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             let mut value = min;
             for row in 0..rows.end {
                 let token = decoder.symbol(table)?;

@@ -1,7 +1,7 @@
 //! An open segment: which streams and units it has, and the way to their lines.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use disk::{Files, IoContext, Mapped};
 use foldhash::fast::RandomState;
@@ -13,9 +13,11 @@ use roaring::RoaringBitmap;
 use super::directory::{Directory, Pages};
 use super::format::{Info, Section, SegmentId, UnitInfo, read_footer};
 use super::rows::UnitReader;
+use super::search::Plan;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
+use crate::needles::Needles;
 
 /// An open segment.
 #[derive(Debug)]
@@ -214,9 +216,28 @@ impl Segment {
         Ok(self.directory.get_or_init(|| directory))
     }
 
-    /// Replaces `out` by the wanted entries of a unit, oldest first.
-    pub(crate) fn read(&self, unit: u32, spec: &ReadSpec<'_>, out: &mut LogColumns) -> Result<(), Error> {
-        UnitReader::new(self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, out)
+    /// A plan to find needles in this segment; `None` when there are none to be found.
+    pub(crate) fn plan(&self, needles: &Arc<Needles>) -> Result<Option<Plan>, Error> {
+        if needles.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Plan::new(needles.clone(), self.directory()?.lines.len())))
+    }
+
+    /// Whether a unit may have lines with all that is wanted.
+    pub(crate) fn may_match(&self, unit: u32, plan: &Plan) -> Result<bool, Error> {
+        UnitReader::new(self.directory()?, &self.pages, &self.units[unit as usize]).may_match(plan)
+    }
+
+    /// Replaces `out` by the wanted entries of a unit, oldest first. `plan`: made for the needles of `spec`, if it has any.
+    pub(crate) fn read(
+        &self,
+        unit: u32,
+        spec: &ReadSpec<'_>,
+        plan: Option<&Plan>,
+        out: &mut LogColumns,
+    ) -> Result<(), Error> {
+        UnitReader::new(self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, plan, out)
     }
 
     /// Entries of a unit with a timestamp in `[start_ns, end_ns)`.
@@ -249,7 +270,7 @@ impl Segment {
             if timestamp_ns < info.min_ns || timestamp_ns > info.max_ns {
                 continue;
             }
-            self.read(unit, &ReadSpec::moment(timestamp_ns), &mut found)?;
+            self.read(unit, &ReadSpec::moment(timestamp_ns), None, &mut found)?;
             let same = |row: usize| found.line(row) == line && found.metadata(row).eq(metadata.iter().copied());
             if (0..found.len()).any(same) {
                 return Ok(true);

@@ -75,7 +75,7 @@ impl Gathered {
     }
 
     /// Number of distinct values, unless they are too many to be known.
-    pub(super) fn distinct(&self) -> Option<usize> {
+    pub(in crate::segment) fn distinct(&self) -> Option<usize> {
         self.rows.is_some().then_some(self.ends.len())
     }
 

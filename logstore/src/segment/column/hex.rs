@@ -113,6 +113,16 @@ pub(super) fn number(digits: &[u8]) -> u64 {
     })
 }
 
+/// The digits of a text (with or without dashes), two a byte; a last one alone is the upper half of its byte.
+pub(super) fn bytes(text: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'-').collect();
+    let pair = |pair: &[u8]| match pair {
+        [high] => (number(&[*high]) << 4) as u8,
+        pair => number(pair) as u8,
+    };
+    digits.chunks(2).map(pair).collect()
+}
+
 /// Appends the last `digits` hexadecimal digits of a number.
 fn print(number: u64, digits: usize, out: &mut Vec<u8>) {
     let mut text = [0; 16];

@@ -5,6 +5,7 @@ mod encode;
 mod gather;
 mod hex;
 mod number;
+mod search;
 mod text;
 mod time;
 
@@ -12,8 +13,9 @@ use std::ops::Range;
 
 pub(super) use encode::encode;
 pub(super) use gather::Gathered;
+pub(super) use search::{Condition, OwnedCondition, Rows, Test, Verdict, prepare};
 
-use composite::{Composite, CompositeRows};
+use composite::{Composite, CompositeRows, PatternVerdict};
 use hex::HexFormat;
 use number::NumberFormat;
 use text::Text;
@@ -145,8 +147,10 @@ impl Decoded {
                 loaded.start = rows.start / BLOCK_ROWS * BLOCK_ROWS;
                 for block in loaded.start / BLOCK_ROWS..rows.end.div_ceil(BLOCK_ROWS) {
                     let bytes = payload.get(composite.extent(block))?;
+                    let raw_extent = composite.raw_extent(block);
+                    let raw = &payload.get(raw_extent.clone())?[..raw_extent.len()];
                     let count = (rows.end - block * BLOCK_ROWS).min(BLOCK_ROWS);
-                    composite.decode(bytes, count, &mut self.composite).map_err(|e| payload.damaged(e))?;
+                    composite.decode(bytes, raw, count, &mut self.composite).map_err(|e| payload.damaged(e))?;
                 }
             }
             Form::Text(text) => {
@@ -175,6 +179,28 @@ impl Decoded {
     /// The number behind a decoded row of a column of a dictionary, numbers or times.
     pub(super) fn value(&self, row: usize) -> u64 {
         self.values.get(row.wrapping_sub(self.rows.start)).copied().unwrap_or(0)
+    }
+
+    /// The rows that are decoded.
+    fn rows(&self) -> &Range<usize> {
+        &self.rows
+    }
+
+    /// The decoded texts, or bytes of hexadecimal digits, one after the other, and the ends of the texts.
+    fn texts(&self) -> (&[u8], &[u32]) {
+        (&self.text, &self.ends)
+    }
+
+    /// Bytes of a decoded row of a column of hexadecimal digits.
+    fn hex(&self, row: usize, width: usize) -> &[u8] {
+        let at = row.wrapping_sub(self.rows.start).wrapping_mul(width);
+        self.text.get(at..at.wrapping_add(width)).unwrap_or(&[])
+    }
+
+    /// What is said of the pattern of a decoded row of a composite column.
+    fn pattern(&self, row: usize, verdicts: &[PatternVerdict]) -> PatternVerdict {
+        let rank = self.composite.rank(row.wrapping_sub(self.rows.start));
+        verdicts.get(rank).copied().unwrap_or(PatternVerdict::Maybe)
     }
 
     /// Appends the text of a decoded row.

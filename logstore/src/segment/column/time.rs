@@ -133,6 +133,21 @@ impl TimeFormat {
         10i64.pow(9 - self.digits())
     }
 
+    /// Whether a time in this format may have this byte in it.
+    pub(super) fn may_hold(&self, byte: u8) -> bool {
+        let of_layout = match self.layout {
+            Layout::Iso(middle) => byte == middle || byte == b'-' || byte == b':',
+            Layout::Clf => byte == b'/' || byte == b':' || byte.is_ascii_alphabetic(),
+            Layout::Clock => byte == b':',
+            Layout::Epoch => false,
+        };
+        let of_fraction = match self.fraction {
+            Fraction::Digits(separator, _) | Fraction::Trimmed(separator) => byte == separator,
+            Fraction::None | Fraction::Joined(_) => false,
+        };
+        byte.is_ascii_digit() || of_layout || of_fraction || self.suffix.contains(&byte)
+    }
+
     /// The time of a text in units, if it is written in this very format.
     pub(super) fn parse(&self, text: &[u8]) -> Option<i64> {
         let (layout, seconds, len) = seconds(text)?;
