@@ -109,6 +109,14 @@ fn main() {
     );
     assert_eq!((stats.segment_entries, stats.segment_line_bytes), (truth.lines, truth.bytes));
 
+    if std::env::var_os("QUERY_LOOP").is_some() {
+        let needles = vec![vec![std::env::var("QUERY_LOOP").unwrap_or_default()]];
+        let request = LogSelect { start_ns: corpus.start_ns(), end_ns: corpus.end_ns(), needles, ..LogSelect::default() };
+        for _ in 0..20 {
+            count_lines(&db, &request);
+        }
+        return;
+    }
     if std::env::var_os("INGEST_ONLY").is_some() {
         return;
     }

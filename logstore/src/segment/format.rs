@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_slice, put_varint};
+use crate::codec::zstandard;
 
 /// Number of a segment; a newer segment has a greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,7 +166,7 @@ impl SectionEntry {
         if self.plain_len as usize > MAX_SECTION {
             return Err(malformed("section is too long"));
         }
-        zstd::bulk::decompress(bytes, self.plain_len as usize)
+        zstandard::decompress(bytes, self.plain_len as usize)
             .map_err(|_| malformed("section cannot be decompressed"))
     }
 }

@@ -1,5 +1,6 @@
 //! Reads the lines of a unit: which lines are wanted, then their text, field by field.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use model::LogColumns;
@@ -21,6 +22,7 @@ pub(super) struct UnitReader<'a> {
     directory: &'a Directory,
     pages: &'a Pages,
     unit: &'a Unit,
+    timestamps: OnceCell<Vec<i64>>,
 }
 
 /// Writes out the fields of one template, row after row.
@@ -94,22 +96,25 @@ struct Line {
 
 impl<'a> UnitReader<'a> {
     pub(super) fn new(directory: &'a Directory, pages: &'a Pages, unit: &'a Unit) -> Self {
-        Self { directory, pages, unit }
+        Self { directory, pages, unit, timestamps: OnceCell::new() }
     }
 
-    /// Timestamps of the first `count` lines.
-    fn timestamps(&self, count: usize) -> Result<Vec<i64>, Error> {
+    /// Timestamps of all lines; decoded once.
+    fn timestamps(&self) -> Result<&[i64], Error> {
+        if let Some(timestamps) = self.timestamps.get() {
+            return Ok(timestamps);
+        }
+        let (first, count) = (self.unit.first_line, self.unit.info.entries as usize);
         let mut differences = Vec::with_capacity(count);
-        let first = self.unit.first_line;
         self.directory.line_values(self.pages, &self.directory.differences, first..first + count, &mut differences)?;
         let scale = 10u64.pow(u32::from(self.unit.info.scale));
         let mut timestamp = self.unit.info.min_ns;
-        let mut timestamps = Vec::with_capacity(count);
-        for difference in differences {
+        let timestamps = differences.into_iter().map(|difference| {
             timestamp = timestamp.wrapping_add(difference.wrapping_mul(scale) as i64);
-            timestamps.push(timestamp);
-        }
-        Ok(timestamps)
+            timestamp
+        });
+        let timestamps: Vec<i64> = timestamps.collect();
+        Ok(self.timestamps.get_or_init(|| timestamps))
     }
 
     /// Lines with a timestamp in `[start_ns, end_ns)`.
@@ -117,7 +122,7 @@ impl<'a> UnitReader<'a> {
         if let Some(count) = self.count_minutes(start_ns, end_ns)? {
             return Ok(count);
         }
-        let timestamps = self.timestamps(self.unit.info.entries as usize)?;
+        let timestamps = self.timestamps()?;
         let low = timestamps.partition_point(|t| *t < start_ns);
         let high = timestamps.partition_point(|t| *t < end_ns);
         Ok(high.saturating_sub(low) as u64)
@@ -157,16 +162,17 @@ impl<'a> UnitReader<'a> {
         {
             return Ok(());
         }
-        let info = &self.unit.info;
-        let timestamps = self.timestamps(info.entries as usize)?;
-        let covered = spec.covers(info.min_ns, info.max_ns);
-        let low = if covered { 0 } else { timestamps.partition_point(|t| *t < spec.start_ns) };
-        let high = if covered { timestamps.len() } else { timestamps.partition_point(|t| *t < spec.end_ns) };
-        if low >= high {
+        let mut lines = 0..self.unit.info.entries as usize;
+        if !spec.covers(self.unit.info.min_ns, self.unit.info.max_ns) {
+            let timestamps = self.timestamps()?;
+            lines.start = timestamps.partition_point(|t| *t < spec.start_ns);
+            lines.end = timestamps.partition_point(|t| *t < spec.end_ns);
+        }
+        if lines.is_empty() {
             return Ok(());
         }
         let mut text = std::mem::take(&mut out.text).into_bytes();
-        let result = self.read_lines(low..high, &timestamps, spec, plan, &mut text, out);
+        let result = self.read_lines(lines, spec, plan, &mut text, out);
         out.text = String::from_utf8(text).map_err(|_| self.pages.damaged(0, "lines are not UTF-8"))?;
         if result.is_err() {
             out.clear();
@@ -187,7 +193,6 @@ impl<'a> UnitReader<'a> {
     fn read_lines(
         &self,
         lines: Range<usize>,
-        timestamps: &[i64],
         spec: &ReadSpec<'_>,
         plan: Option<&Plan>,
         text: &mut Vec<u8>,
@@ -197,8 +202,12 @@ impl<'a> UnitReader<'a> {
         let wanted = match plan {
             None if spec.skip_lines => None,
             None => Some(self.all_lines(lines.clone())?),
-            Some(plan) => Some(self.matching_lines(lines.clone(), timestamps, plan)?),
+            Some(plan) => Some(self.matching_lines(lines.clone(), plan)?),
         };
+        if wanted.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(());
+        }
+        let timestamps = self.timestamps()?;
         let kept: Vec<u32> = match wanted {
             Some(wanted) => self.print_lines(&wanted, timestamps, words, spec, text, out)?,
             None => {
@@ -239,7 +248,7 @@ impl<'a> UnitReader<'a> {
     }
 
     /// The lines that have what is wanted, and those of which it is not known.
-    fn matching_lines(&self, lines: Range<usize>, timestamps: &[i64], plan: &Plan) -> Result<Vec<Line>, Error> {
+    fn matching_lines(&self, lines: Range<usize>, plan: &Plan) -> Result<Vec<Line>, Error> {
         let info = &self.unit.info;
         let mut lines_of: Vec<Vec<u32>> = vec![Vec::new(); info.templates.len()];
         let mut before: Vec<u32> = vec![0; info.templates.len()];
@@ -265,7 +274,8 @@ impl<'a> UnitReader<'a> {
             let line_of = |row: u32| lines[(row - first) as usize];
             if !search {
                 let table = self.table(place)?.0;
-                let entry_ns = |row: u32| timestamps[line_of(row) as usize];
+                let timestamps = if template_plan.needs_times() { self.timestamps()? } else { &[] };
+                let entry_ns = |row: u32| timestamps.get(line_of(row) as usize).copied().unwrap_or(0);
                 template_plan.retain(self.directory, self.pages, table, entry_ns, &mut rows)?;
             }
             wanted.extend(rows.into_iter().map(|row| Line { line: line_of(row), place: place as u32, row, search }));

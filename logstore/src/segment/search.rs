@@ -177,6 +177,12 @@ impl<'n> Search<'_, 'n> {
 }
 
 impl TemplatePlan {
+    /// Whether the times of the entries have to be known.
+    pub(super) fn needs_times(&self) -> bool {
+        let Self::Groups(groups) = self else { return true };
+        groups.iter().flatten().flatten().any(|(.., test)| matches!(test, Test::Each))
+    }
+
     /// Keeps of rows (ascending) of a template those that have all that is wanted.
     pub(super) fn retain(
         &self,

@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_varint};
+use crate::codec::zstandard;
 
 /// Words of one compressed block have about this many bytes.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -147,7 +148,7 @@ impl WordsInfo {
         for (compressed, plain) in &self.blocks {
             let malformed = |what| Malformed { what, at };
             let bytes = payload.get(at..at + compressed).ok_or_else(|| malformed("words are missing"))?;
-            let block = zstd::bulk::decompress(bytes, *plain).map_err(|_| malformed("words cannot be decompressed"))?;
+            let block = zstandard::decompress(bytes, *plain).map_err(|_| malformed("words cannot be decompressed"))?;
             text.extend_from_slice(&block);
             at += compressed;
         }

@@ -161,10 +161,7 @@ impl Decoded {
                     &mut self.text,
                     &mut self.ends,
                 );
-                result.map_err(|failure| match failure {
-                    Failure::Store(error) => error,
-                    Failure::Malformed(malformed) => payload.damaged(malformed),
-                })?;
+                result.map_err(|failure| failure.of(payload))?;
             }
         }
         self.rows = loaded;
@@ -260,6 +257,15 @@ static HEX_PAIRS: [[u8; 2]; 256] = {
 enum Failure {
     Store(Error),
     Malformed(Malformed),
+}
+
+impl Failure {
+    fn of(self, payload: &impl Payload) -> Error {
+        match self {
+            Self::Store(error) => error,
+            Self::Malformed(malformed) => payload.damaged(malformed),
+        }
+    }
 }
 
 impl From<Malformed> for Failure {

@@ -8,7 +8,7 @@ use memchr::memmem::{self, Finder};
 use super::composite::{Composite, PatternVerdict};
 use super::hex::{self, HexFormat};
 use super::number::{self, NumberFormat};
-use super::{Column, Decoded, Form, Payload};
+use super::{Column, Decoded, Failure, Form, Payload};
 use crate::codec::ints::BLOCK_ROWS;
 use crate::error::Error;
 use crate::segment::words::Words;
@@ -134,7 +134,13 @@ pub(in crate::segment) fn prepare(
             }
         }
         Form::Composite(composite) => composite_verdict(composite, payload, words, condition)?,
-        Form::Text(_) => Verdict::Some(Test::Text),
+        Form::Text(of) => {
+            if of.may_contain(|range| payload.get(range).map_err(Failure::Store), text).map_err(|e| e.of(payload))? {
+                Verdict::Some(Test::Text)
+            } else {
+                Verdict::Never
+            }
+        }
     })
 }
 

@@ -1,15 +1,22 @@
 //! Columns of texts that share nothing: one after the other, as they are or compressed, with their lengths.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
+use parking_lot::Mutex;
 
 use super::gather::Gathered;
 use crate::bytes::{Cursor, Malformed, put_varint};
 use crate::codec::bits::PADDING;
 use crate::codec::ints::{self, BLOCK_ROWS, Ints};
+use crate::codec::zstandard;
 
 /// Compressed together: rows of about this many bytes of text, whole blocks.
 const PAGE_BYTES: usize = 64 << 10;
 const LEVEL: i32 = 3;
+/// Compressed texts up to this many bytes are looked through before single rows are.
+const MAX_LOOK: u64 = 1 << 20;
 /// A page is never longer than this once decompressed.
 const MAX_PAGE: usize = 1 << 30;
 
@@ -21,6 +28,8 @@ pub(crate) struct Text {
     block_ends: Vec<u64>,
     /// Compressed: for each page its first block, where it begins in the payload after the lengths, and where in the text.
     pages: Option<Vec<Page>>,
+    /// The page that was decompressed last: units next to each other share pages.
+    last_page: Mutex<Option<Arc<(usize, Vec<u8>)>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +120,7 @@ impl Text {
         }
         let count = cursor.count()?;
         if count == 0 {
-            return Ok(Self { lengths, block_ends, pages: None });
+            return Ok(Self { lengths, block_ends, pages: None, last_page: Mutex::default() });
         }
         let mut pages = Vec::with_capacity(count + 1);
         let (mut block, mut payload) = (0, 0usize);
@@ -126,7 +135,7 @@ impl Text {
         if block != blocks || pages.windows(2).any(|pair| pair[1].text - pair[0].text > MAX_PAGE as u64) {
             return Err(cursor.malformed("pages do not hold all blocks"));
         }
-        Ok(Self { lengths, block_ends, pages: Some(pages) })
+        Ok(Self { lengths, block_ends, pages: Some(pages), last_page: Mutex::default() })
     }
 
     fn text_len(&self) -> u64 {
@@ -197,17 +206,55 @@ impl Text {
             if this.text >= end {
                 break;
             }
-            let range = base + this.payload..base + next.payload;
-            let len = range.len();
-            let bytes = payload(range)?.get(..len).ok_or(Malformed { what: "page is missing", at: 0 })?;
-            let plain = zstd::bulk::decompress(bytes, (next.text - this.text) as usize);
-            let plain = plain.map_err(|_| Malformed { what: "page cannot be decompressed", at: 0 })?;
+            let plain = self.page(&payload, base, page, this, next)?;
+            let plain = &plain.1;
             let from = start.saturating_sub(this.text) as usize;
             let to = ((end - this.text) as usize).min(plain.len());
             text.extend_from_slice(plain.get(from..to).ok_or(Malformed { what: "page is too short", at: 0 })?);
             page += 1;
         }
         Ok(())
+    }
+
+    fn page<'d, E: From<Malformed>>(
+        &self,
+        payload: impl Fn(Range<usize>) -> Result<&'d [u8], E>,
+        base: usize,
+        number: usize,
+        this: &Page,
+        next: &Page,
+    ) -> Result<Arc<(usize, Vec<u8>)>, E> {
+        if let Some(last) = &*self.last_page.lock()
+            && last.0 == number
+        {
+            return Ok(last.clone());
+        }
+        let range = base + this.payload..base + next.payload;
+        let len = range.len();
+        let bytes = payload(range)?.get(..len).ok_or(Malformed { what: "page is missing", at: 0 })?;
+        let plain = zstandard::decompress(bytes, (next.text - this.text) as usize);
+        let plain = plain.map_err(|_| Malformed { what: "page cannot be decompressed", at: 0 })?;
+        let page = Arc::new((number, plain));
+        *self.last_page.lock() = Some(page.clone());
+        Ok(page)
+    }
+
+    /// Whether a text stands in the texts, as far as that is worth looking: true when it is not known.
+    pub(super) fn may_contain<'d, E: From<Malformed>>(
+        &self,
+        payload: impl Fn(Range<usize>) -> Result<&'d [u8], E>,
+        text: &[u8],
+    ) -> Result<bool, E> {
+        if self.pages.is_none() {
+            let all = payload(self.lengths.payload_len()..self.payload_len())?;
+            return Ok(memmem::find(all, text).is_some());
+        }
+        if self.text_len() > MAX_LOOK {
+            return Ok(true);
+        }
+        let mut all = Vec::new();
+        self.read_text(payload, 0, self.text_len(), &mut all)?;
+        Ok(memmem::find(&all, text).is_some())
     }
 
     /// Bytes of memory.
