@@ -207,7 +207,7 @@ impl Db {
             sealed: load(&self.counters.sealed),
             expired: load(&self.counters.expired),
             wal: self.wal.stats(),
-            damage: self.damage.lock().clone(),
+            damage: self.damage.lock().iter().cloned().chain(view.segments.iter().flat_map(|s| s.notes())).collect(),
         }
     }
 

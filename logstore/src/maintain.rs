@@ -41,6 +41,7 @@ impl Db {
                 Err(error) => report.errors.push(error),
             }
         }
+        self.limit_cache();
         match self.expire(now_ns) {
             Ok(expired) => report.expired += expired,
             Err(error) => report.errors.push(error),
@@ -73,6 +74,21 @@ impl Db {
         }
         generation.bytes.load(Ordering::Relaxed) >= self.options.segment_bytes
             || since != 0 && now_ns.saturating_sub(since) >= self.options.segment_age_ns
+    }
+
+    /// Lets go of the directories of segments that were not used for long, until the others fit.
+    fn limit_cache(&self) {
+        let view = self.view().clone();
+        let mut used: Vec<_> =
+            view.segments.iter().filter_map(|s| s.directory_use().map(|(last, bytes)| (last, bytes, s))).collect();
+        used.sort_unstable_by_key(|(last, ..)| std::cmp::Reverse(*last));
+        let mut total = 0;
+        for (_, bytes, segment) in used {
+            total += bytes;
+            if total > self.options.cache_bytes {
+                segment.forget_directory();
+            }
+        }
     }
 
     fn look_at_space(&self, report: &mut MaintainReport) {

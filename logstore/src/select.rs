@@ -79,25 +79,37 @@ impl Collector {
             let info = segment.unit(*unit);
             inside(info.min_ns, info.max_ns)
         };
-        let streams = segment.select(&request.matchers)?;
-        let streams = streams.into_iter().filter(|stream| segment.units_of(*stream).any(|unit| wanted(&unit)));
         let plan = segment.plan(needles)?;
         // What cannot be read is found out when it is read, and told by the reader.
         let may_match = |unit: &u32| plan.as_ref().is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
+        let mut streams = Vec::new();
+        let mut units: Vec<u32> = Vec::new();
+        for stream in segment.select(&request.matchers)? {
+            let before = units.len();
+            units.extend(segment.units_of(stream).filter(wanted).filter(may_match));
+            if units.len() > before {
+                streams.push((stream, units.len()));
+            }
+        }
         let (before, source) = (self.units.len(), self.sources.len());
-        let result = segment.visit_labels(streams, &mut |stream, labels| {
-            let mut number = None;
-            for unit in segment.units_of(stream).filter(wanted).filter(may_match) {
-                let number = *number.get_or_insert_with(|| self.stream(&labels));
-                let info = segment.unit(unit);
+        let mut ends = streams.iter().map(|(_, end)| *end);
+        let mut rest = &units[..];
+        let mut from = 0;
+        let result = segment.visit_labels(streams.iter().map(|(stream, _)| *stream), &mut |_, labels| {
+            let stream = self.stream(&labels);
+            let end = ends.next().unwrap_or(from);
+            let (of_stream, others) = rest.split_at((end - from).min(rest.len()));
+            (rest, from) = (others, end);
+            for unit in of_stream {
+                let info = segment.unit(*unit);
                 let of_selection = LogUnit {
-                    stream: number,
+                    stream,
                     min_ns: info.min_ns,
                     max_ns: info.max_ns,
                     entries: u64::from(info.entries),
                     bytes: info.bytes,
                 };
-                self.units.push((of_selection, Place::Sealed { source, unit }));
+                self.units.push((of_selection, Place::Sealed { source, unit: *unit }));
             }
         });
         if result.is_err() {

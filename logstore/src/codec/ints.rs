@@ -145,7 +145,7 @@ impl NumberModel {
     }
 
     /// Takes the next number from a stream.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(&self, decoder: &mut Decoder<'_>) -> Result<u64, Malformed> {
         match self {
             Self::Constant(value) => Ok(*value),
@@ -231,10 +231,17 @@ pub(crate) fn encode(values: &[u64], params: &mut Vec<u8>, payload: &mut Vec<u8>
     let overhead = blocks as f64 * 4.0;
     let coded = [
         (Transform::Plain, plain.cost() + overhead, &plain),
-        (Transform::Delta { bits: range_bits, usual }, delta.cost() + overhead + blocks as f64 * f64::from(range_bits) / 8.0, &delta),
+        (
+            Transform::Delta { bits: range_bits, usual },
+            delta.cost() + overhead + blocks as f64 * f64::from(range_bits) / 8.0,
+            &delta,
+        ),
         (Transform::Repeat, repeat.cost() + overhead, &repeat),
     ];
-    let best = coded.into_iter().filter(|(t, ..)| *t != Transform::Repeat || range_bits < 64).min_by(|a, b| a.1.total_cmp(&b.1));
+    let best = coded
+        .into_iter()
+        .filter(|(t, ..)| *t != Transform::Repeat || range_bits < 64)
+        .min_by(|a, b| a.1.total_cmp(&b.1));
     // Packed numbers are read at any row: a little more space is fine.
     let model = best.filter(|(_, cost, _)| *cost < packed_cost * 0.97).and_then(|(transform, _, counts)| {
         // A column of one row has no difference to model.
@@ -296,7 +303,9 @@ fn encode_blocks(
             let last = row.checked_sub(1).map(|row| block[row]);
             let number = match (transform, last) {
                 (Transform::Plain, _) => value - min,
-                (Transform::Delta { usual, .. }, Some(last)) => zigzag(value.wrapping_sub(last).wrapping_sub(usual) as i64),
+                (Transform::Delta { usual, .. }, Some(last)) => {
+                    zigzag(value.wrapping_sub(last).wrapping_sub(usual) as i64)
+                }
                 (Transform::Delta { .. }, None) => continue,
                 (Transform::Repeat, last) if last == Some(*value) => 0,
                 (Transform::Repeat, _) => value - min + 1,
@@ -368,11 +377,6 @@ impl Ints {
             Mode::Packed(bits) => (self.rows * *bits as usize).div_ceil(8),
             Mode::Coded { ends, .. } => ends.last().copied().unwrap_or(0) as usize,
         }
-    }
-
-    /// The one number of the column, when it has but one.
-    pub(crate) fn constant(&self) -> Option<u64> {
-        matches!(self.mode, Mode::Constant).then_some(self.min)
     }
 
     /// Bytes of the payload that rows `first..first + count` need, padding not included.

@@ -3,6 +3,7 @@
 //! Lines are taken apart (`template`) into what repeats and fields; the fields of all lines of one template are columns
 //! (`column`), which share the words of the segment (`words`). `builder` and `writer` make a segment, `reader`,
 //! `directory` and `rows` read it, `search` finds lines by the texts in them, `format` has its bytes.
+#![doc = include_str!("../../docs/format/segment.md")]
 
 mod builder;
 mod column;
@@ -19,3 +20,6 @@ pub(crate) use format::SegmentId;
 pub(crate) use reader::Segment;
 pub(crate) use search::Plan;
 pub(crate) use writer::SegmentWriter;
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,9 @@ impl ColumnReader<'_> {
     }
 }
 
+/// A template of structured metadata, and where its names are in the text.
+type MetadataReader<'a> = (TableReader<'a>, Vec<(u32, u32)>);
+
 /// A line that is wanted.
 #[derive(Clone, Copy, Debug)]
 struct Line {
@@ -198,7 +201,7 @@ impl<'a> UnitReader<'a> {
         text: &mut Vec<u8>,
         out: &mut LogColumns,
     ) -> Result<(), Error> {
-        let words = self.directory.words(self.pages)?;
+        let words = self.directory.words();
         let wanted = match plan {
             None if spec.skip_lines => None,
             None => Some(self.all_lines(lines.clone())?),
@@ -368,7 +371,7 @@ impl<'a> UnitReader<'a> {
             rows.push(*row);
             *row += 1;
         }
-        let mut readers: Vec<Option<(TableReader<'_>, Vec<(u32, u32)>)>> = info.metadata.iter().map(|_| None).collect();
+        let mut readers: Vec<Option<MetadataReader<'_>>> = info.metadata.iter().map(|_| None).collect();
         for line in lines {
             let line = *line as usize;
             let place = places[line] as usize;
@@ -378,7 +381,11 @@ impl<'a> UnitReader<'a> {
                 None => {
                     let (template, count) = info.metadata[place];
                     let end = (self.unit.first_metadata_rows[place] + count) as usize;
-                    let table = self.directory.metadata.get(template as usize).filter(|t| end <= t.rows || t.columns.is_empty());
+                    let table = self
+                        .directory
+                        .metadata
+                        .get(template as usize)
+                        .filter(|t| end <= t.rows || t.columns.is_empty());
                     let table = table.ok_or_else(|| self.no_template())?;
                     let names = names(&table.key).map_err(|e: Malformed| self.pages.damaged(0, e.what))?;
                     // Names are written once for each read.

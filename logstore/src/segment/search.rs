@@ -46,12 +46,7 @@ impl Plan {
     }
 
     /// What is known of a template.
-    pub(super) fn template(
-        &self,
-        directory: &Directory,
-        pages: &Pages,
-        template: u32,
-    ) -> Result<&TemplatePlan, Error> {
+    pub(super) fn template(&self, directory: &Directory, pages: &Pages, template: u32) -> Result<&TemplatePlan, Error> {
         let (Some(known), Some(table)) =
             (self.templates.get(template as usize), directory.lines.get(template as usize))
         else {
@@ -99,7 +94,7 @@ fn prepare_way(
     table: &TableInfo,
     way: Way<'_>,
 ) -> Result<Option<PreparedWay>, Error> {
-    let words = directory.words(pages)?;
+    let words = directory.words();
     let mut tests = Vec::new();
     for (field, condition) in way {
         let (column, payload) = directory.column(pages, table, field)?;
@@ -193,7 +188,7 @@ impl TemplatePlan {
         rows: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let Self::Groups(groups) = self else { return Ok(()) };
-        let words = directory.words(pages)?;
+        let words = directory.words();
         let mut decoded = Decoded::default();
         for ways in groups {
             let mut found: Vec<u32> = Vec::new();
@@ -245,7 +240,10 @@ mod tests {
         assert_eq!(show("x"), ["0*x", "1*x"]);
         assert_eq!(show("a=x"), ["0^x", "0*a=x", "1*a=x"]);
         assert_eq!(show("x b=y"), ["0*x b=y", "0$x 1^y", "1*x b=y"]);
-        assert_eq!(show("a=1 b=2!"), ["0^1 b=2!", "0=1 1^2!", "0=1 1=2", "0*a=1 b=2!", "0$a=1 1^2!", "0$a=1 1=2", "1*a=1 b=2!", "1$a=1 b=2"]);
+        assert_eq!(
+            show("a=1 b=2!"),
+            ["0^1 b=2!", "0=1 1^2!", "0=1 1=2", "0*a=1 b=2!", "0$a=1 1^2!", "0$a=1 1=2", "1*a=1 b=2!", "1$a=1 b=2"]
+        );
         assert!(ways(&[&b""[..]; 3], &[b'x'; 300]).is_some());
     }
 

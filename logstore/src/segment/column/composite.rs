@@ -17,8 +17,8 @@ use memchr::memmem;
 
 use super::gather::Gathered;
 use super::hex::{HexFormat, UUID_LEN, is_uuid};
-use super::search::Condition;
 use super::number::{FormatFinder, MAX_DIGITS, NumberFormat, any_digits};
+use super::search::Condition;
 use crate::bytes::{Cursor, Malformed, put_slice, put_varint};
 use crate::codec::ans::{Decoder, Encoder, log_for};
 use crate::codec::bits::{BitReader, BitWriter};
@@ -241,10 +241,24 @@ fn take_hex(format: HexFormat, text: &[u8], scratch: &mut Scratch) {
 
 /// How a slot is written.
 enum SlotPlan {
-    Digits { values: Vec<u64>, format: NumberFormat, number: NumberEncoder },
-    Hex { format: HexFormat, values: Vec<u64> },
-    Words { values: Vec<u64>, words: Vec<u32>, number: NumberEncoder },
-    Raw { texts: RawTexts, number: NumberEncoder },
+    Digits {
+        values: Vec<u64>,
+        format: NumberFormat,
+        number: NumberEncoder,
+    },
+    Hex {
+        format: HexFormat,
+        values: Vec<u64>,
+    },
+    Words {
+        values: Vec<u64>,
+        words: Vec<u32>,
+        number: NumberEncoder,
+    },
+    Raw {
+        texts: RawTexts,
+        number: NumberEncoder,
+    },
     /// In format `Any`, under the model that is shared.
     SharedDigits(Vec<u64>),
     /// As it is, its length under the model that is shared.
@@ -297,8 +311,8 @@ impl RawTexts {
 impl Parsed {
     /// Decides how each pattern and slot is written. `column`: where the texts came from.
     pub(super) fn plan(self, column: &Gathered, words: &mut WordsBuilder) -> Plan {
-        // 2^8 states are enough for any model.
-        let log = log_for(self.rows.len()).max(8);
+        // 2^8 states are enough for any model; more than 2^9 in each of many models do not stay in the cache.
+        let log = log_for(self.rows.len()).clamp(8, 9);
         let mut order: Vec<u32> = (0..self.patterns.len() as u32).collect();
         order.sort_by_key(|id| std::cmp::Reverse(self.patterns[*id as usize].count));
         order.truncate(MAX_PATTERNS);
@@ -334,10 +348,16 @@ impl Parsed {
         }
         let number = |values: &[u64]| NumberEncoder::new(values.iter().copied(), log);
         let (rank, shared, lengths) = (number(&rows), number(&shared), number(&lengths));
-        let of_patterns =
-            patterns.iter().map(|(text, slots)| text.len() as f64 * 0.5 + slots.iter().map(SlotPlan::cost).sum::<f64>());
+        let of_patterns = patterns
+            .iter()
+            .map(|(text, slots)| text.len() as f64 * 0.5 + slots.iter().map(SlotPlan::cost).sum::<f64>());
         let blocks = rows.len().div_ceil(BLOCK_ROWS) as f64;
-        let cost = of_patterns.sum::<f64>() + odd.text.len() as f64 + rank.cost() + shared.cost() + lengths.cost() + blocks * 4.0;
+        let cost = of_patterns.sum::<f64>()
+            + odd.text.len() as f64
+            + rank.cost()
+            + shared.cost()
+            + lengths.cost()
+            + blocks * 4.0;
         Plan { log, rows, patterns, odd, rank, shared, lengths, cost }
     }
 }
@@ -395,7 +415,9 @@ impl SlotPlan {
     fn cost(&self) -> f64 {
         match self {
             Self::Digits { number, .. } => number.cost(),
-            Self::Hex { format, values } => (values.len() / format.digits().div_ceil(16) * format.digits()) as f64 / 2.0,
+            Self::Hex { format, values } => {
+                (values.len() / format.digits().div_ceil(16) * format.digits()) as f64 / 2.0
+            }
             Self::Words { number, words, .. } => number.cost() + 3.0 * words.len() as f64,
             Self::Raw { texts, number } => number.cost() + texts.text.len() as f64,
             Self::SharedDigits(_) => 1.0,
@@ -580,13 +602,15 @@ struct Pieces<'n> {
     between_hex: Vec<&'n [u8]>,
     /// Between words: from the pattern, where all words were taken out.
     between_words: Vec<&'n [u8]>,
+    /// Longest run of characters of hexadecimal words.
+    longest_hex: usize,
     /// Words, and whether the texts that are kept as they are have them.
     words: Vec<(&'n [u8], bool)>,
     /// Whether these texts have all of it.
     whole_in_raw: bool,
 }
 
-fn split<'n>(text: &'n [u8], at: impl Fn(u8) -> bool) -> Vec<&'n [u8]> {
+fn split(text: &[u8], at: impl Fn(u8) -> bool) -> Vec<&[u8]> {
     text.split(|byte| at(*byte)).filter(|piece| !piece.is_empty()).collect()
 }
 
@@ -594,12 +618,17 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')
+}
+
 impl<'n> Pieces<'n> {
     fn of(text: &'n [u8], raw: &[u8]) -> Self {
         let in_raw = |piece: &[u8]| !raw.is_empty() && memmem::find(raw, piece).is_some();
         Self {
             between_digits: split(text, |byte| byte.is_ascii_digit()),
-            between_hex: split(text, |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')),
+            between_hex: split(text, is_hex),
+            longest_hex: split(text, |byte| !is_hex(byte)).iter().map(|run| run.len()).max().unwrap_or(0),
             between_words: split(text, is_word),
             words: split(text, |byte| !is_word(byte)).into_iter().map(|word| (word, in_raw(word))).collect(),
             whole_in_raw: in_raw(text),
@@ -622,6 +651,33 @@ impl PatternInfo {
         })
     }
 
+    /// No value has a longer run of characters of hexadecimal words.
+    fn longest_hex(&self) -> usize {
+        let mut slots = self.slots.iter();
+        let (mut longest, mut run) = (0, 0);
+        let mut bytes = self.text.iter();
+        while let Some(byte) = bytes.next() {
+            run += match *byte {
+                HEX | DIGITS | WORD => {
+                    if *byte == HEX {
+                        bytes.next();
+                    }
+                    match slots.next() {
+                        Some(SlotInfo::Hex(format)) => format.text_len(),
+                        _ => MAX_DIGITS,
+                    }
+                }
+                byte if is_hex(byte) => 1,
+                _ => {
+                    run = 0;
+                    continue;
+                }
+            };
+            longest = longest.max(run);
+        }
+        longest
+    }
+
     fn has_literal(&self, piece: &[u8]) -> bool {
         self.literals().any(|literal| memmem::find(literal, piece).is_some())
     }
@@ -635,13 +691,17 @@ impl PatternInfo {
         {
             return PatternVerdict::Always;
         }
-        let has_words = self.slots.iter().any(|slot| matches!(slot, SlotInfo::Words(..) | SlotInfo::Raw(_) | SlotInfo::SharedRaw))
-            || self.text.contains(&WORD);
+        let has_words =
+            self.slots.iter().any(|slot| matches!(slot, SlotInfo::Words(..) | SlotInfo::Raw(_) | SlotInfo::SharedRaw))
+                || self.text.contains(&WORD);
         let possible = if has_words {
             pieces.between_words.iter().all(|piece| self.has_literal(piece))
-                && pieces.words.iter().all(|(word, in_raw)| self.slots.iter().any(|slot| slot.may_hold(word, *in_raw, words)))
+                && pieces
+                    .words
+                    .iter()
+                    .all(|(word, in_raw)| self.slots.iter().any(|slot| slot.may_hold(word, *in_raw, words)))
         } else if self.text.contains(&HEX) {
-            pieces.between_hex.iter().all(|piece| self.has_literal(piece))
+            pieces.longest_hex <= self.longest_hex() && pieces.between_hex.iter().all(|piece| self.has_literal(piece))
         } else {
             pieces.between_digits.iter().all(|piece| self.has_literal(piece))
         };
@@ -653,8 +713,8 @@ impl SlotInfo {
     /// Whether a value of the slot may have a piece of a word in it.
     fn may_hold(&self, piece: &[u8], in_raw: bool, words: &Words) -> bool {
         match self {
-            Self::Digits(..) | Self::SharedDigits => piece.iter().all(u8::is_ascii_digit),
-            Self::Hex(_) => piece.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+            Self::Digits(..) | Self::SharedDigits => piece.len() <= MAX_DIGITS && piece.iter().all(u8::is_ascii_digit),
+            Self::Hex(format) => piece.len() <= format.digits() && piece.iter().all(|byte| is_hex(*byte)),
             Self::Words(dictionary, _) => {
                 let finder = memmem::Finder::new(piece);
                 dictionary.iter().any(|word| finder.find(words.get(*word)).is_some())
@@ -856,9 +916,13 @@ impl Composite {
             SlotInfo::Words(words, number) => number.heap_bytes() + words.len() * 4,
             _ => 0,
         };
-        let of_pattern = |pattern: &PatternInfo| pattern.text.len() + pattern.slots.iter().map(of_slot).sum::<usize>() + 96;
-        self.patterns.iter().map(of_pattern).sum::<usize>() + self.ends.len() * 4
-            + self.rank.heap_bytes() + self.shared.heap_bytes() + self.lengths.heap_bytes()
+        let of_pattern =
+            |pattern: &PatternInfo| pattern.text.len() + pattern.slots.iter().map(of_slot).sum::<usize>() + 96;
+        self.patterns.iter().map(of_pattern).sum::<usize>()
+            + self.ends.len() * 4
+            + self.rank.heap_bytes()
+            + self.shared.heap_bytes()
+            + self.lengths.heap_bytes()
     }
 }
 
@@ -870,9 +934,7 @@ impl SlotInfo {
                 let format = HexFormat::from_code(cursor.byte()?);
                 Self::Hex(format.ok_or_else(|| cursor.malformed("hexadecimal digits in an unknown format"))?)
             }
-            SLOT_WORDS => {
-                Self::Words(read_words(cursor)?, NumberModel::read(cursor, log)?)
-            }
+            SLOT_WORDS => Self::Words(read_words(cursor)?, NumberModel::read(cursor, log)?),
             SLOT_RAW => Self::Raw(NumberModel::read(cursor, log)?),
             SLOT_SHARED_DIGITS => Self::SharedDigits,
             SLOT_SHARED_RAW => Self::SharedRaw,

@@ -127,7 +127,8 @@ fn dictionary_cost(column: &Gathered) -> Option<f64> {
 
 fn times(column: &Gathered, entry_ns: &[i64]) -> Option<(TimeFormat, Vec<u64>)> {
     let first = TimeFormat::find(column.text(0))?;
-    let parse = |format: &TimeFormat| (0..column.texts()).map(|at| format.parse(column.text(at))).collect::<Option<Vec<i64>>>();
+    let parse =
+        |format: &TimeFormat| (0..column.texts()).map(|at| format.parse(column.text(at))).collect::<Option<Vec<i64>>>();
     let (format, times) = match parse(&first) {
         Some(times) => (first, times),
         None => {
@@ -148,9 +149,8 @@ fn times(column: &Gathered, entry_ns: &[i64]) -> Option<(TimeFormat, Vec<u64>)> 
 
 fn numbers(column: &Gathered) -> Option<(NumberFormat, Vec<u64>, f64)> {
     let mut finder = FormatFinder::default();
-    let of_texts: Option<Vec<u64>> = (0..column.texts())
-        .map(|at| any_digits(column.text(at)).inspect(|number| finder.add(*number)))
-        .collect();
+    let of_texts: Option<Vec<u64>> =
+        (0..column.texts()).map(|at| any_digits(column.text(at)).inspect(|number| finder.add(*number))).collect();
     let of_texts = of_texts?;
     let format = finder.format();
     let values: Vec<u64> = (0..column.rows()).map(|row| format.of_any(of_texts[column.text_of(row)])).collect();

@@ -2,7 +2,7 @@
 
 /// How hexadecimal digits are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HexFormat {
+pub(in crate::segment) enum HexFormat {
     /// So many lower-case digits.
     Digits(u8),
     /// Thirty-two lower-case digits in groups of 8, 4, 4, 4 and 12 with dashes between them.

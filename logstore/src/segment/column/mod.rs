@@ -77,10 +77,6 @@ impl Column {
         Ok(Self { rows, form })
     }
 
-    pub(super) fn form(&self) -> &Form {
-        &self.form
-    }
-
     /// Bytes of the payload.
     pub(super) fn payload_len(&self) -> usize {
         match &self.form {

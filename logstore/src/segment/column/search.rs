@@ -125,9 +125,17 @@ pub(in crate::segment) fn prepare(
             of_ranks(dictionary.iter().map(holds).collect())
         }
         Form::Number(format, _) => number_verdict(*format, condition),
-        Form::Hex(format) => hex_verdict(*format, condition),
+        Form::Hex(format) => match hex_verdict(*format, condition) {
+            // One look at all rows is quicker than one at the rows of each unit.
+            Verdict::Some(Test::Hex(bytes))
+                if memmem::find(payload.get(0..column.payload_len())?, &bytes).is_none() =>
+            {
+                Verdict::Never
+            }
+            verdict => verdict,
+        },
         Form::Time(format, _) => {
-            if text.len() <= 48 && text.iter().all(|byte| format.may_hold(*byte)) {
+            if text.len() <= 48 && format.may_contain(text) {
                 Verdict::Some(Test::Each)
             } else {
                 Verdict::Never
@@ -255,7 +263,9 @@ impl Test {
             Self::Number(number) => {
                 kept.extend(rows.iter().filter(|row| decoded.value(**row as usize) == *number));
             }
-            Self::Hex(bytes) => kept.extend(rows.iter().filter(|row| decoded.hex(**row as usize, bytes.len()) == bytes)),
+            Self::Hex(bytes) => {
+                kept.extend(rows.iter().filter(|row| decoded.hex(**row as usize, bytes.len()) == bytes))
+            }
             Self::HexParts(parts) => {
                 let (all, _) = decoded.texts();
                 let width = (all.len() / decoded.rows().len().max(1)).max(1);

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 
 use super::gather::Gathered;
 use crate::bytes::{Cursor, Malformed, put_varint};
-use crate::codec::bits::PADDING;
 use crate::codec::ints::{self, BLOCK_ROWS, Ints};
 use crate::codec::zstandard;
 
@@ -26,15 +25,17 @@ pub(crate) struct Text {
     lengths: Ints,
     /// Ends of the blocks' texts in the whole text.
     block_ends: Vec<u64>,
-    /// Compressed: for each page its first block, where it begins in the payload after the lengths, and where in the text.
+    /// Compressed: for each page where it begins in the payload after the lengths, and where in the text; and where the last one ends.
     pages: Option<Vec<Page>>,
     /// The page that was decompressed last: units next to each other share pages.
-    last_page: Mutex<Option<Arc<(usize, Vec<u8>)>>>,
+    last_page: Mutex<Option<Arc<PlainPage>>>,
 }
+
+/// Number of a page and its decompressed text.
+type PlainPage = (usize, Vec<u8>);
 
 #[derive(Clone, Copy, Debug)]
 struct Page {
-    block: usize,
     payload: usize,
     text: u64,
 }
@@ -126,7 +127,7 @@ impl Text {
         let (mut block, mut payload) = (0, 0usize);
         for _ in 0..=count {
             let text = if block == 0 { 0 } else { block_ends[block - 1] };
-            pages.push(Page { block, payload, text });
+            pages.push(Page { payload, text });
             if pages.len() <= count {
                 block += cursor.bounded(blocks - block, "more blocks in pages than there are")?;
                 payload += cursor.bounded(MAX_PAGE, "page is too long")?;
@@ -223,7 +224,7 @@ impl Text {
         number: usize,
         this: &Page,
         next: &Page,
-    ) -> Result<Arc<(usize, Vec<u8>)>, E> {
+    ) -> Result<Arc<PlainPage>, E> {
         if let Some(last) = &*self.last_page.lock()
             && last.0 == number
         {
@@ -266,6 +267,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::bits::PADDING;
 
     fn check(values: &[String], compressed: bool) {
         let mut column = Gathered::new();
@@ -296,7 +298,8 @@ mod tests {
     #[test]
     fn texts_come_back() {
         let noise = |i: u64| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes());
-        let letters = |i: u64| (0..5 + i % 9).map(|k| char::from(33 + (noise(i * 97 + k) % 94) as u8)).collect::<String>();
+        let letters =
+            |i: u64| (0..5 + i % 9).map(|k| char::from(33 + (noise(i * 97 + k) % 94) as u8)).collect::<String>();
         check(&(0..3_000).map(letters).collect::<Vec<_>>(), false);
         check(&(0..3_000).map(|i| format!("a long text about thing {i} ").repeat(i % 20)).collect::<Vec<_>>(), true);
         check(&["one".to_owned()], false);
