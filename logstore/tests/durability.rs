@@ -122,3 +122,22 @@ fn a_device_that_fails_and_comes_back_is_used_again_without_a_restart() {
     let lines: Vec<&str> = found[&labels.to_string()].iter().map(|(_, line, _)| line.as_str()).collect();
     assert_eq!(lines, ["before", "unknown", "after"]);
 }
+
+#[test]
+fn a_disk_that_is_nearly_full_takes_no_pushes_until_there_is_space() {
+    let files = FaultyFiles::new(Arc::new(MemFiles::new()));
+    let db = open(&(Arc::new(files.clone()) as Arc<dyn Files>));
+    let labels = stream("a");
+    push(&db, &labels, &[entry(NOW, "before")]).unwrap();
+    files.pretend_space(Some(disk::Space { total: 1 << 40, available: 1 << 20 }));
+    assert_eq!(db.maintain(NOW).errors[0].kind(), ErrorKind::Refusing);
+    let error = push(&db, &labels, &[entry(NOW + 1, "refused")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refusing);
+    assert!(error.to_string().contains("has 1048576 bytes left"), "{error}");
+    // What is there is read, and may still be brought into a segment.
+    db.flush().unwrap();
+    assert_eq!(content(&db)[&labels.to_string()].len(), 1);
+    files.pretend_space(None);
+    assert!(db.maintain(NOW).errors.is_empty());
+    assert_eq!(push(&db, &labels, &[entry(NOW + 1, "refused")]).unwrap().accepted, 1);
+}
