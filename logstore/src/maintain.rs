@@ -8,7 +8,7 @@ use model::LogColumns;
 
 use crate::db::{Db, Generation, Maintenance};
 use crate::error::Error;
-use crate::segment::{Segment, SegmentId, SegmentWriter};
+use crate::segment::{Origin, Segment, SegmentId, SegmentWriter};
 use crate::view::View;
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -20,6 +20,10 @@ pub struct MaintainReport {
     pub sealed: u64,
     /// Segments dropped by retention.
     pub expired: u64,
+    /// Segments that were made into larger ones.
+    pub merged: u64,
+    /// There is more to do: do not wait long before the next call.
+    pub more: bool,
     /// What failed; it is tried again with the next call.
     pub errors: Vec<Error>,
 }
@@ -42,9 +46,8 @@ impl Db {
             }
         }
         self.limit_cache();
-        match self.expire(now_ns) {
-            Ok(expired) => report.expired += expired,
-            Err(error) => report.errors.push(error),
+        if let Err(error) = self.maintain_segments(&mut maintenance, now_ns, &mut report) {
+            report.errors.push(error);
         }
         report
     }
@@ -165,15 +168,60 @@ impl Db {
                 }
             }
         }
-        if !writer.finish(generation)? {
+        if !writer.finish(Origin { generation, ..Origin::default() })? {
             return Ok(None);
         }
         maintenance.next_segment = SegmentId(id.0 + 1);
         Ok(Some(Arc::new(Segment::open(&*self.files, &dir, id)?)))
     }
 
+    /// Drops what is not kept any more and makes small segments into larger ones; one step with each call.
+    fn maintain_segments(
+        &self,
+        maintenance: &mut Maintenance,
+        now_ns: i64,
+        report: &mut MaintainReport,
+    ) -> Result<(), Error> {
+        self.remove_garbage(maintenance)?;
+        report.expired += self.expire(maintenance, now_ns)?;
+        let merged = self.compact(maintenance)?;
+        report.merged += merged;
+        report.more |= merged > 0;
+        Ok(())
+    }
+
+    /// Puts a segment in place of others, or nothing, and removes their files.
+    pub(crate) fn replace(
+        &self,
+        maintenance: &mut Maintenance,
+        sources: &[Arc<Segment>],
+        segment: Option<Arc<Segment>>,
+    ) -> Result<(), Error> {
+        let view = self.view().replaced(sources, segment);
+        self.set_view(view);
+        maintenance.garbage.extend(sources.iter().map(|source| source.path.clone()));
+        self.remove_garbage(maintenance)
+    }
+
+    /// Removes files of segments that are not read any more. When it returns, they are gone for good.
+    pub(crate) fn remove_garbage(&self, maintenance: &mut Maintenance) -> Result<(), Error> {
+        if maintenance.garbage.is_empty() {
+            return Ok(());
+        }
+        for path in &maintenance.garbage {
+            match self.files.remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).at("remove", path)?,
+                _ => {}
+            }
+        }
+        let dir = self.segments_dir();
+        self.files.sync_dir(&dir).at("sync", &dir)?;
+        maintenance.garbage.clear();
+        Ok(())
+    }
+
     /// Drops segments that retention does not keep; returns how many.
-    fn expire(&self, now_ns: i64) -> Result<u64, Error> {
+    fn expire(&self, maintenance: &mut Maintenance, now_ns: i64) -> Result<u64, Error> {
         let retention = &self.options.retention;
         if *retention == disk::retention::Retention::default() {
             return Ok(0);
@@ -191,14 +239,8 @@ impl Db {
             return Ok(0);
         }
         let gone: Vec<_> = expired.iter().map(|(index, _)| view.segments[*index].clone()).collect();
-        let kept = view.segments.iter().filter(|s| !gone.iter().any(|g| g.id == s.id)).cloned().collect();
-        self.set_view(View::new(kept, view.sealed));
-        for segment in &gone {
-            self.files.remove_file(&segment.path).at("remove", &segment.path)?;
-        }
-        let dir = self.segments_dir();
-        self.files.sync_dir(&dir).at("sync", &dir)?;
         self.counters.expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        self.replace(maintenance, &gone, None)?;
         Ok(gone.len() as u64)
     }
 }

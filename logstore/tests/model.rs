@@ -92,8 +92,8 @@ fn any_query() -> impl Strategy<Value = Query> {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..3u8, prop::collection::vec(any_entry(), 1..12)).prop_map(|(job, entries)| Step::Push(job, entries)),
-        2 => Just(Step::Flush),
-        1 => Just(Step::Maintain),
+        4 => Just(Step::Flush),
+        2 => Just(Step::Maintain),
         1 => Just(Step::Reopen),
         4 => any_query().prop_map(Step::Query),
     ]
@@ -113,7 +113,7 @@ fn request(query: &Query) -> LogSelect {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn reads_are_those_of_a_plain_list(steps in prop::collection::vec(any_step(), 1..40)) {
+    fn reads_are_those_of_a_plain_list(steps in prop::collection::vec(any_step(), 1..60)) {
         let files: Arc<dyn Files> = Arc::new(MemFiles::new());
         let mut db = open(&files);
         let mut reference = Reference::default();

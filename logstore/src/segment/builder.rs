@@ -14,7 +14,7 @@ use super::column::{self, Gathered};
 use super::format::{Info, SECTIONS, Section, UnitInfo, put_names};
 use super::template::{FIELD, Splitter};
 use super::words::WordsBuilder;
-use super::writer::SegmentFile;
+use super::writer::{Origin, SegmentFile};
 use crate::bytes::{put_slice, put_varint};
 use crate::codec::ints;
 use crate::error::Error;
@@ -218,8 +218,10 @@ impl SegmentBuilder {
     }
 
     /// Writes everything and completes the file.
-    pub(super) fn finish(mut self, mut file: SegmentFile<'_>, generation: u64) -> Result<(), Error> {
-        self.info.generation = generation;
+    pub(super) fn finish(mut self, mut file: SegmentFile<'_>, origin: Origin) -> Result<(), Error> {
+        self.info.generation = origin.generation;
+        self.info.level = origin.level;
+        self.info.sources = origin.sources;
         self.fold_rare_templates();
         let mut words = WordsBuilder::default();
         let mut directory = Vec::new();

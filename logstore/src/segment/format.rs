@@ -8,7 +8,7 @@ use crate::bytes::{Cursor, Malformed, put_signed, put_slice, put_varint};
 use crate::codec::zstandard;
 
 /// Number of a segment; a newer segment has a greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentId(pub(crate) u64);
 
 impl SegmentId {

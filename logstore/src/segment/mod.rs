@@ -19,7 +19,7 @@ mod writer;
 pub(crate) use format::SegmentId;
 pub(crate) use reader::Segment;
 pub(crate) use search::Plan;
-pub(crate) use writer::SegmentWriter;
+pub(crate) use writer::{Origin, SegmentWriter};
 
 #[cfg(test)]
 mod tests;

@@ -195,12 +195,28 @@ impl Segment {
         self.index.visit_labels(streams, visit).map_err(|error| self.damaged_index(error))
     }
 
+    /// Number of streams. They are numbered from 0 in the order of their labels.
+    pub(crate) fn streams(&self) -> u32 {
+        self.index.len()
+    }
+
+    /// Labels of one stream.
+    pub(crate) fn labels(&self, stream: u32) -> Result<Labels, Error> {
+        self.index.labels(stream).map_err(|error| self.damaged_index(error))
+    }
+
+    /// About how many bytes all entries take in memory while they are written into another segment.
+    pub(crate) fn weight(&self) -> u64 {
+        let of_metadata = |unit: &Unit| unit.info.symbol_bytes.saturating_add(unit.info.pairs.saturating_mul(32));
+        self.units.iter().fold(self.info.bytes, |sum, unit| sum.saturating_add(of_metadata(unit)))
+    }
+
     /// The stream with these labels.
     fn find_stream(&self, labels: &Labels) -> Result<Option<u32>, Error> {
         let (mut low, mut high) = (0, self.index.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.index.labels(middle).map_err(|error| self.damaged_index(error))?.cmp(labels) {
+            match self.labels(middle)?.cmp(labels) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(Some(middle)),
                 std::cmp::Ordering::Greater => high = middle,

@@ -28,7 +28,7 @@ fn write(files: &MemFiles, id: u64, streams: &[(Labels, Vec<Entry>)]) -> Segment
     for (labels, entries) in streams {
         writer.add_stream(labels, &columns(entries));
     }
-    assert!(writer.finish(3).unwrap());
+    assert!(writer.finish(Origin { generation: 3, ..Origin::default() }).unwrap());
     Segment::open(files, dir, SegmentId(id)).unwrap()
 }
 

@@ -29,16 +29,31 @@ impl<'f> SegmentWriter<'f> {
         self.builder.add_stream(labels, entries);
     }
 
-    /// Completes the segment: synced, under its name. `generation`: the newest generation of the head in it. Returns false, and
-    /// leaves nothing, when there is no entry.
-    pub(crate) fn finish(self, generation: u64) -> Result<bool, Error> {
+    /// Completes the segment: synced, under its name. Returns false, and leaves nothing, when there is no entry.
+    pub(crate) fn finish(self, origin: Origin) -> Result<bool, Error> {
         if self.builder.entries() == 0 {
             self.file.abandon();
             return Ok(false);
         }
-        self.builder.finish(self.file, generation)?;
+        self.builder.finish(self.file, origin)?;
         Ok(true)
     }
+
+    /// Gives up; nothing is left.
+    pub(crate) fn abandon(self) {
+        self.file.abandon();
+    }
+}
+
+/// What a segment is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The newest generation of the head in it.
+    pub(crate) generation: u64,
+    /// 0: from the head; else one more than the highest level it was made of.
+    pub(crate) level: u32,
+    /// The segments that it replaces.
+    pub(crate) sources: Vec<u64>,
 }
 
 /// The file of a segment.
