@@ -45,6 +45,7 @@ mod error;
 mod head;
 mod limits;
 mod maintain;
+mod merge;
 mod needles;
 mod options;
 mod push;

@@ -16,7 +16,7 @@ use crate::db::Db;
 use crate::error::Error;
 use crate::head::{Chunk, ReadSpec};
 use crate::needles::Needles;
-use crate::segment::Segment;
+use crate::segment::{Plan, Segment};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -26,7 +26,8 @@ struct Selection {
     places: Vec<Place>,
     start_ns: i64,
     end_ns: i64,
-    needles: Needles,
+    needles: Arc<Needles>,
+    sources: Vec<Source>,
     skip_lines: bool,
     skip_metadata: bool,
     warnings: Vec<String>,
@@ -35,7 +36,14 @@ struct Selection {
 /// Where the entries of a unit are.
 enum Place {
     Open { chunk: Arc<Chunk>, part: usize, entries: usize },
-    Sealed { segment: Arc<Segment>, unit: u32 },
+    Sealed { source: usize, unit: u32 },
+}
+
+/// A segment that units were found in.
+struct Source {
+    segment: Arc<Segment>,
+    /// Where the needles are, if there are any.
+    plan: Option<Plan>,
 }
 
 /// Collects units; gives each label set one number.
@@ -44,6 +52,7 @@ struct Collector {
     streams: Vec<Labels>,
     numbers: HashMap<Labels, u32, RandomState>,
     units: Vec<(LogUnit, Place)>,
+    sources: Vec<Source>,
     warnings: Vec<String>,
 }
 
@@ -63,31 +72,51 @@ impl Collector {
         &mut self,
         segment: &Arc<Segment>,
         request: &LogSelect,
+        needles: &Arc<Needles>,
         inside: impl Fn(i64, i64) -> bool,
     ) -> Result<(), Error> {
         let wanted = |unit: &u32| {
             let info = segment.unit(*unit);
             inside(info.min_ns, info.max_ns)
         };
-        let streams = segment.select(&request.matchers)?;
-        let streams = streams.into_iter().filter(|stream| segment.units_of(*stream).any(|unit| wanted(&unit)));
-        let before = self.units.len();
-        let result = segment.visit_labels(streams, &mut |stream, labels| {
-            let number = self.stream(&labels);
-            for unit in segment.units_of(stream).filter(wanted) {
-                let info = segment.unit(unit);
+        let plan = segment.plan(needles)?;
+        // What cannot be read is found out when it is read, and told by the reader.
+        let may_match = |unit: &u32| plan.as_ref().is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
+        let mut streams = Vec::new();
+        let mut units: Vec<u32> = Vec::new();
+        for stream in segment.select(&request.matchers)? {
+            let before = units.len();
+            units.extend(segment.units_of(stream).filter(wanted).filter(may_match));
+            if units.len() > before {
+                streams.push((stream, units.len()));
+            }
+        }
+        let (before, source) = (self.units.len(), self.sources.len());
+        let mut ends = streams.iter().map(|(_, end)| *end);
+        let mut rest = &units[..];
+        let mut from = 0;
+        let result = segment.visit_labels(streams.iter().map(|(stream, _)| *stream), &mut |_, labels| {
+            let stream = self.stream(&labels);
+            let end = ends.next().unwrap_or(from);
+            let (of_stream, others) = rest.split_at((end - from).min(rest.len()));
+            (rest, from) = (others, end);
+            for unit in of_stream {
+                let info = segment.unit(*unit);
                 let of_selection = LogUnit {
-                    stream: number,
+                    stream,
                     min_ns: info.min_ns,
                     max_ns: info.max_ns,
                     entries: u64::from(info.entries),
                     bytes: info.bytes,
                 };
-                self.units.push((of_selection, Place::Sealed { segment: segment.clone(), unit }));
+                self.units.push((of_selection, Place::Sealed { source, unit: *unit }));
             }
         });
         if result.is_err() {
             self.units.truncate(before);
+        }
+        if self.units.len() > before {
+            self.sources.push(Source { segment: segment.clone(), plan });
         }
         result
     }
@@ -97,6 +126,7 @@ impl LogSource for Db {
     fn select<'a>(&'a self, request: &LogSelect) -> Result<Box<dyn LogSelection + 'a>, SourceError> {
         self.check_open()?;
         let mut found = Collector::default();
+        let needles = Arc::new(Needles::new(&request.needles));
         let inside = |min_ns: i64, max_ns: i64| min_ns < request.end_ns && max_ns >= request.start_ns;
         // While the view is held, no chunk leaves the head: nothing is seen twice or missed.
         let view = self.view();
@@ -104,7 +134,7 @@ impl LogSource for Db {
             if !inside(segment.info.min_ns, segment.info.max_ns) {
                 continue;
             }
-            if let Err(error) = found.add_segment(segment, request, inside) {
+            if let Err(error) = found.add_segment(segment, request, &needles, inside) {
                 self.note_damage(&error);
                 found.warnings.push(format!("{error}; the segment is left out"));
             }
@@ -142,7 +172,8 @@ impl LogSource for Db {
             places,
             start_ns: request.start_ns,
             end_ns: request.end_ns,
-            needles: Needles::new(&request.needles),
+            needles,
+            sources: found.sources,
             skip_lines: request.skip_lines,
             skip_metadata: request.skip_metadata,
             warnings: found.warnings,
@@ -256,7 +287,10 @@ impl LogSelection for Selection {
         };
         match self.places.get(index) {
             Some(Place::Open { chunk, part, entries }) => chunk.read_part(*part, *entries, &spec, out),
-            Some(Place::Sealed { segment, unit }) => segment.read(*unit, &spec, out)?,
+            Some(Place::Sealed { source, unit }) => {
+                let source = &self.sources[*source];
+                source.segment.read(*unit, &spec, source.plan.as_ref(), out)?;
+            }
             None => out.clear(),
         }
         Ok(())
@@ -265,7 +299,7 @@ impl LogSelection for Selection {
     fn has_metadata(&self, index: usize) -> bool {
         match self.places.get(index) {
             Some(Place::Open { chunk, part, .. }) => chunk.has_metadata(*part),
-            Some(Place::Sealed { segment, unit }) => segment.unit(*unit).pairs > 0,
+            Some(Place::Sealed { source, unit }) => self.sources[*source].segment.unit(*unit).pairs > 0,
             None => false,
         }
     }
@@ -279,7 +313,7 @@ impl LogSelection for Selection {
         let (start_ns, end_ns) = (start_ns.max(self.start_ns), end_ns.min(self.end_ns));
         match place {
             Place::Open { chunk, part, entries } => Some(chunk.count_part(*part, *entries, start_ns, end_ns)),
-            Place::Sealed { segment, unit } => segment.count(*unit, start_ns, end_ns).ok(),
+            Place::Sealed { source, unit } => self.sources[*source].segment.count(*unit, start_ns, end_ns).ok(),
         }
     }
 }
