@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod engine;
+pub mod explore;
 mod label_set;
 mod logs;
 mod metric;
@@ -23,3 +24,4 @@ pub use logs::{Cursor, Entry, LogParams, LogResult, StreamEntries, for_each_entr
 pub use pipeline::label_sets::{Categories, EntryLabels};
 pub use pipeline::names::sanitize_label_name;
 pub use syntax::*;
+pub use units::duration::DurationError;

@@ -8,6 +8,7 @@ use model::Direction;
 use model::number::{NumberError, NumberErrorKind, parse_float, parse_int};
 
 use crate::engine::{Request, Time};
+use crate::explore::AggregateBy;
 use crate::syntax::ast::Expr;
 use crate::units::duration::{DurationError, GoDuration, parse_prometheus, prometheus};
 
@@ -183,6 +184,18 @@ pub fn volume_limit(params: &(impl Params + ?Sized)) -> Result<usize, ParamError
         0 => Ok(100),
         limit if limit < 0 => Err(ParamError::LimitNotPositive),
         limit => Ok(limit as usize),
+    }
+}
+
+/// `aggregateBy` of volumes, series when absent.
+///
+/// # Errors
+/// When it is another word.
+pub fn aggregate_by(params: &(impl Params + ?Sized)) -> Result<AggregateBy, ParamError> {
+    match params.get("aggregateBy") {
+        "" | "series" => Ok(AggregateBy::Series),
+        "labels" => Ok(AggregateBy::Labels),
+        _ => Err(ParamError::AggregateBy),
     }
 }
 

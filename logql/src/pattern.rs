@@ -7,7 +7,7 @@ use memchr::memmem;
 
 /// A text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
+pub(crate) enum PatternError {
     /// The text is empty.
     #[error("syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")]
     Empty,
@@ -33,7 +33,7 @@ enum Node {
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     nodes: Vec<Part>,
     names: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl Pattern {
     ///
     /// # Errors
     /// When the text is not of that form.
-    pub fn parser(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parser(text: &str) -> Result<Self, PatternError> {
         let nodes = read(text);
         if nodes.is_empty() {
             return Err(PatternError::Empty);
@@ -74,7 +74,7 @@ impl Pattern {
     ///
     /// # Errors
     /// When the text is not of that form.
-    pub fn filter(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn filter(text: &str) -> Result<Self, PatternError> {
         let nodes = read(text);
         refuse_consecutive(&nodes)?;
         if let Some(name) = named(&nodes).next() {
@@ -95,12 +95,12 @@ impl Pattern {
     }
 
     /// Names of the captures, in the order of [`Self::extract`].
-    pub fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The literals, in order: a line that matches contains all of them.
-    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn literals(&self) -> impl Iterator<Item = &[u8]> {
         self.nodes.iter().filter_map(|part| match part {
             Part::Literal(finder) => Some(finder.needle()),
             Part::Capture(_) => None,
@@ -109,7 +109,7 @@ impl Pattern {
 
     /// Calls `capture` with the index and byte range of each named capture, until a literal is missing: then the rest
     /// of the line goes to the capture before it. A pattern that begins with a literal wants it at the start.
-    pub fn extract(&self, line: &str, mut capture: impl FnMut(usize, usize, usize) -> bool) {
+    pub(crate) fn extract(&self, line: &str, mut capture: impl FnMut(usize, usize, usize) -> bool) {
         let bytes = line.as_bytes();
         if bytes.is_empty() {
             return;
@@ -147,7 +147,7 @@ impl Pattern {
     }
 
     /// Whether the whole line has the form of the pattern.
-    pub fn is_match(&self, line: &str) -> bool {
+    pub(crate) fn is_match(&self, line: &str) -> bool {
         let bytes = line.as_bytes();
         let Some(last) = self.nodes.last() else { return bytes.is_empty() };
         if bytes.is_empty() {

@@ -1,5 +1,6 @@
 //! [`Db`]: opens the parts and joins them. Pushes are in `write`, reads in `select`, background work in `maintain`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -15,6 +16,9 @@ use crate::options::Options;
 use crate::record;
 use crate::segment::{Segment, SegmentId};
 use crate::view::View;
+
+/// Most places of damage that are remembered.
+const MAX_DAMAGE: usize = 1_000;
 
 /// A log store in a directory. One process at a time has it open; threads share it by reference.
 ///
@@ -54,11 +58,16 @@ pub(crate) struct Generation {
 }
 
 /// What only background work needs to know.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Maintenance {
     pub(crate) next_segment: SegmentId,
     /// The generation that takes no entries any more and is not in a segment yet, and the log segment that begins after it.
     pub(crate) frozen: Option<(u64, disk::SegmentId)>,
+    /// Files of segments that are not read any more. As long as one may still be there, no other segment is replaced: the one
+    /// that says what became of it could go.
+    pub(crate) garbage: Vec<PathBuf>,
+    /// Segments that are left alone, for they cannot be read to the end.
+    pub(crate) unmergeable: HashSet<SegmentId>,
 }
 
 /// Figures since the store was opened.
@@ -70,6 +79,7 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     pub(crate) sealed: AtomicU64,
     pub(crate) expired: AtomicU64,
+    pub(crate) merged: AtomicU64,
     /// Bytes of the frozen generation.
     pub(crate) unsealed: AtomicU64,
 }
@@ -101,6 +111,8 @@ pub struct Stats {
     pub sealed: u64,
     /// Segments dropped by retention.
     pub expired: u64,
+    /// Segments that were made into larger ones.
+    pub merged: u64,
     /// The write-ahead log.
     pub wal: WalStats,
     /// Damage found so far: file, offset and what is lost.
@@ -133,7 +145,7 @@ impl Db {
         files.create_dir_all(&segments_dir).at("create directory", &segments_dir)?;
         files.sync_dir(&dir).at("sync", &dir)?;
         let mut damage = Vec::new();
-        let (segments, next_segment) = open_segments(&*files, &segments_dir, &mut damage)?;
+        let (segments, maintenance) = open_segments(&*files, &segments_dir, &mut damage)?;
         let sealed = segments.iter().map(|segment| segment.info.generation).max().unwrap_or(0);
         let view = View::new(segments, sealed);
         let head = Head::default();
@@ -152,7 +164,7 @@ impl Db {
             generation: RwLock::new(generation),
             view: RwLock::new(Arc::new(view)),
             rate: Mutex::default(),
-            maintenance: Mutex::new(Maintenance { next_segment, frozen: None }),
+            maintenance: Mutex::new(maintenance),
             refusing: RwLock::default(),
             counters: Counters::default(),
             buffers: Mutex::default(),
@@ -203,13 +215,23 @@ impl Db {
             refused: load(&self.counters.refused),
             sealed: load(&self.counters.sealed),
             expired: load(&self.counters.expired),
+            merged: load(&self.counters.merged),
             wal: self.wal.stats(),
-            damage: self.damage.lock().clone(),
+            damage: self.damage.lock().iter().cloned().chain(view.segments.iter().flat_map(|s| s.notes())).collect(),
         }
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Remembers damage, once.
+    pub(crate) fn note_damage(&self, error: &Error) {
+        let mut damage = self.damage.lock();
+        let text = error.to_string();
+        if damage.len() < MAX_DAMAGE && !damage.contains(&text) {
+            damage.push(text);
+        }
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -240,13 +262,14 @@ fn segments_dir(dir: &Path) -> PathBuf {
     dir.join("segments")
 }
 
-/// Opens all whole segments, removes what was being written when the last process ended, and gives the next free number.
+/// Opens all whole segments but those that were made into another, and removes what was being written when the last process
+/// ended.
 fn open_segments(
     files: &dyn Files,
     dir: &Path,
     damage: &mut Vec<String>,
-) -> Result<(Vec<Arc<Segment>>, SegmentId), Error> {
-    let mut segments = Vec::new();
+) -> Result<(Vec<Arc<Segment>>, Maintenance), Error> {
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
     let mut next = 1;
     for entry in files.read_dir(dir).at("list", dir)? {
         if entry.name.ends_with(".tmp") {
@@ -262,7 +285,11 @@ fn open_segments(
             Err(error) => return Err(error),
         }
     }
-    Ok((segments, SegmentId(next)))
+    // The process may have ended between a segment and the removal of its sources.
+    let replaced: HashSet<u64> = segments.iter().flat_map(|segment| segment.info.sources.iter().copied()).collect();
+    let (gone, segments): (Vec<_>, Vec<_>) = segments.into_iter().partition(|s| replaced.contains(&s.id.0));
+    let garbage = gone.into_iter().map(|segment| segment.path.clone()).collect();
+    Ok((segments, Maintenance { next_segment: SegmentId(next), garbage, ..Maintenance::default() }))
 }
 
 /// Puts what the log holds beyond the segments into the head, as one new generation.

@@ -8,7 +8,7 @@ use model::LogColumns;
 
 use crate::db::{Db, Generation, Maintenance};
 use crate::error::Error;
-use crate::segment::{Segment, SegmentId, SegmentWriter};
+use crate::segment::{Origin, Segment, SegmentId, SegmentWriter};
 use crate::view::View;
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -20,6 +20,10 @@ pub struct MaintainReport {
     pub sealed: u64,
     /// Segments dropped by retention.
     pub expired: u64,
+    /// Segments that were made into larger ones.
+    pub merged: u64,
+    /// There is more to do: do not wait long before the next call.
+    pub more: bool,
     /// What failed; it is tried again with the next call.
     pub errors: Vec<Error>,
 }
@@ -41,9 +45,9 @@ impl Db {
                 Err(error) => report.errors.push(error),
             }
         }
-        match self.expire(now_ns) {
-            Ok(expired) => report.expired += expired,
-            Err(error) => report.errors.push(error),
+        self.limit_cache();
+        if let Err(error) = self.maintain_segments(&mut maintenance, now_ns, &mut report) {
+            report.errors.push(error);
         }
         report
     }
@@ -73,6 +77,21 @@ impl Db {
         }
         generation.bytes.load(Ordering::Relaxed) >= self.options.segment_bytes
             || since != 0 && now_ns.saturating_sub(since) >= self.options.segment_age_ns
+    }
+
+    /// Lets go of the directories of segments that were not used for long, until the others fit.
+    fn limit_cache(&self) {
+        let view = self.view().clone();
+        let mut used: Vec<_> =
+            view.segments.iter().filter_map(|s| s.directory_use().map(|(last, bytes)| (last, bytes, s))).collect();
+        used.sort_unstable_by_key(|(last, ..)| std::cmp::Reverse(*last));
+        let mut total = 0;
+        for (_, bytes, segment) in used {
+            total += bytes;
+            if total > self.options.cache_bytes {
+                segment.forget_directory();
+            }
+        }
     }
 
     fn look_at_space(&self, report: &mut MaintainReport) {
@@ -149,15 +168,60 @@ impl Db {
                 }
             }
         }
-        if !writer.finish(generation)? {
+        if !writer.finish(Origin { generation, ..Origin::default() })? {
             return Ok(None);
         }
         maintenance.next_segment = SegmentId(id.0 + 1);
         Ok(Some(Arc::new(Segment::open(&*self.files, &dir, id)?)))
     }
 
+    /// Drops what is not kept any more and makes small segments into larger ones; one step with each call.
+    fn maintain_segments(
+        &self,
+        maintenance: &mut Maintenance,
+        now_ns: i64,
+        report: &mut MaintainReport,
+    ) -> Result<(), Error> {
+        self.remove_garbage(maintenance)?;
+        report.expired += self.expire(maintenance, now_ns)?;
+        let merged = self.compact(maintenance)?;
+        report.merged += merged;
+        report.more |= merged > 0;
+        Ok(())
+    }
+
+    /// Puts a segment in place of others, or nothing, and removes their files.
+    pub(crate) fn replace(
+        &self,
+        maintenance: &mut Maintenance,
+        sources: &[Arc<Segment>],
+        segment: Option<Arc<Segment>>,
+    ) -> Result<(), Error> {
+        let view = self.view().replaced(sources, segment);
+        self.set_view(view);
+        maintenance.garbage.extend(sources.iter().map(|source| source.path.clone()));
+        self.remove_garbage(maintenance)
+    }
+
+    /// Removes files of segments that are not read any more. When it returns, they are gone for good.
+    pub(crate) fn remove_garbage(&self, maintenance: &mut Maintenance) -> Result<(), Error> {
+        if maintenance.garbage.is_empty() {
+            return Ok(());
+        }
+        for path in &maintenance.garbage {
+            match self.files.remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).at("remove", path)?,
+                _ => {}
+            }
+        }
+        let dir = self.segments_dir();
+        self.files.sync_dir(&dir).at("sync", &dir)?;
+        maintenance.garbage.clear();
+        Ok(())
+    }
+
     /// Drops segments that retention does not keep; returns how many.
-    fn expire(&self, now_ns: i64) -> Result<u64, Error> {
+    fn expire(&self, maintenance: &mut Maintenance, now_ns: i64) -> Result<u64, Error> {
         let retention = &self.options.retention;
         if *retention == disk::retention::Retention::default() {
             return Ok(0);
@@ -175,14 +239,8 @@ impl Db {
             return Ok(0);
         }
         let gone: Vec<_> = expired.iter().map(|(index, _)| view.segments[*index].clone()).collect();
-        let kept = view.segments.iter().filter(|s| !gone.iter().any(|g| g.id == s.id)).cloned().collect();
-        self.set_view(View::new(kept, view.sealed));
-        for segment in &gone {
-            self.files.remove_file(&segment.path).at("remove", &segment.path)?;
-        }
-        let dir = self.segments_dir();
-        self.files.sync_dir(&dir).at("sync", &dir)?;
         self.counters.expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        self.replace(maintenance, &gone, None)?;
         Ok(gone.len() as u64)
     }
 }

@@ -26,6 +26,16 @@ impl Needles {
         Self { groups: Vec::new() }
     }
 
+    /// Every line has to contain one text of each group.
+    pub(crate) fn groups(&self) -> &[Vec<Finder<'static>>] {
+        &self.groups
+    }
+
+    /// Whether one line passes.
+    pub(crate) fn pass(&self, line: &[u8]) -> bool {
+        self.groups.iter().all(|group| group.iter().any(|finder| finder.find(line).is_some()))
+    }
+
     /// True when every line passes.
     pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty()

@@ -17,6 +17,8 @@ pub struct Options {
     pub segment_age_ns: i64,
     /// Bytes of lines in memory above which pushes are refused: what cannot be written out piles up only so far.
     pub head_bytes: u64,
+    /// Memory for what is needed to read lines of segments, in bytes; that of segments not used for long is given back.
+    pub cache_bytes: usize,
     /// Which segments go when they are too old or take too much space.
     pub retention: Retention,
     /// Refuses pushes while the disk is nearly full.
@@ -32,6 +34,7 @@ impl Default for Options {
             segment_bytes: 48 << 20,
             segment_age_ns: 3_600 * 1_000_000_000,
             head_bytes: 512 << 20,
+            cache_bytes: 128 << 20,
             retention: Retention::default(),
             brake: Brake::default(),
             limits: Limits::default(),

@@ -9,7 +9,7 @@ use crate::segment::Segment;
 /// An immutable list of segments; replaced as a whole when a segment comes or goes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    /// Ascending by number.
+    /// In the order in which their entries came: by generation. No two segments share one.
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Chunks of this generation and older ones are in segments.
     pub(crate) sealed: u64,
@@ -19,9 +19,15 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn new(mut segments: Vec<Arc<Segment>>, sealed: u64) -> Self {
-        segments.sort_by_key(|segment| segment.id);
+        segments.sort_by_key(|segment| (segment.info.generation, segment.id));
         let max_ns = segments.iter().map(|segment| segment.info.max_ns).max();
         Self { segments, sealed, max_ns }
+    }
+
+    /// The same with `segment` in place of those it was made of; without it when there is none.
+    pub(crate) fn replaced(&self, sources: &[Arc<Segment>], segment: Option<Arc<Segment>>) -> Self {
+        let stays = |one: &&Arc<Segment>| sources.iter().all(|source| source.id != one.id);
+        Self::new(self.segments.iter().filter(stays).cloned().chain(segment).collect(), self.sealed)
     }
 
     /// Whether a segment holds this very entry. A unit that cannot be read holds nothing.

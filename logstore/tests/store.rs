@@ -186,6 +186,34 @@ fn segments_are_written_by_size_and_age_and_dropped_by_retention() {
 }
 
 #[test]
+fn small_segments_become_one() {
+    let files = mem();
+    let db = open(&files);
+    let mut want = Vec::new();
+    for i in 0..4 {
+        let entries = [entry(NOW + 10, format!("{i} at ten")), entry(NOW + 5 - i, format!("{i} before"))];
+        push(&db, &stream("a"), &entries).unwrap();
+        push(&db, &stream(&format!("only in {i}")), &entries).unwrap();
+        want.extend(entries);
+        db.flush().unwrap();
+        let report = db.maintain(NOW);
+        assert_eq!((report.merged, report.more), if i == 3 { (4, true) } else { (0, false) });
+    }
+    want.sort_by_key(|entry| entry.0);
+    let stats = db.stats();
+    assert_eq!((stats.segments, stats.segment_entries, stats.merged), (1, 16, 4));
+    let names = |dir: &str| -> Vec<String> {
+        files.read_dir(std::path::Path::new(dir)).unwrap().into_iter().map(|entry| entry.name).collect()
+    };
+    assert_eq!(names("data/segments"), ["00000005.seg"]);
+    assert_eq!(content(&db)[&stream("a").to_string()], want, "equal times stand in the order of their arrival");
+    assert_eq!(content(&db).len(), 5);
+    assert_eq!(push(&db, &stream("a"), &want).unwrap().accepted, 0);
+    drop(db);
+    assert_eq!(content(&open(&files))[&stream("a").to_string()], want);
+}
+
+#[test]
 fn concurrent_pushes_reads_and_segments() {
     let db = open(&mem());
     let total = |db: &Db| content(db).values().map(Vec::len).sum::<usize>();

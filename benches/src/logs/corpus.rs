@@ -203,12 +203,14 @@ impl Corpus {
                 text.insert_str(text.len() - 1, &format!(" {}", Self::THOUSAND));
                 self.truth.thousand += 1;
             }
-            if stream.kind == Kind::Json && self.truth.trace == 0 && self.lines as f64 > self.expected_lines / 2.0 {
-                if let Some(at) = text[start..].find("\"trace_id\":\"") {
-                    let at = start + at + 12;
-                    text.replace_range(at..at + 32, Self::TRACE);
-                    self.truth.trace += 1;
-                }
+            if stream.kind == Kind::Json
+                && self.truth.trace == 0
+                && self.lines as f64 > self.expected_lines / 2.0
+                && let Some(at) = text[start..].find("\"trace_id\":\"")
+            {
+                let at = start + at + 12;
+                text.replace_range(at..at + 32, Self::TRACE);
+                self.truth.trace += 1;
             }
             entries.push((timestamp_ns, start, text.len()));
             self.truth.lines += 1;

@@ -24,7 +24,6 @@ use super::stages::logfmt::LogfmtStage;
 use super::stages::logfmt_fields::LogfmtFieldsStage;
 use super::stages::pattern::PatternStage;
 use super::stages::regexp::RegexpStage;
-use super::stages::unpack::UnpackStage;
 use super::stages::{Stage, template};
 use super::state::LineState;
 use crate::syntax::ParseError;
@@ -144,7 +143,7 @@ enum Part<'a> {
 fn reorder(stages: &[ast::Stage]) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let (mut filters, mut others): (Vec<&ast::Stage>, Vec<&ast::Stage>) = (Vec::new(), Vec::new());
-    let mut flush = |filters: &mut Vec<_>, others: &mut Vec<_>, parts: &mut Vec<_>| {
+    let flush = |filters: &mut Vec<_>, others: &mut Vec<_>, parts: &mut Vec<_>| {
         if !filters.is_empty() {
             parts.push(Part::LineFilters(std::mem::take(filters)));
         }

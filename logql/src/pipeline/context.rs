@@ -19,7 +19,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) names: &'a mut Names,
     pub(crate) texts: Texts<'a>,
     pub(crate) hints: &'a Hints,
-    pub(crate) timestamp_ns: i64,
 }
 
 impl LineState {
@@ -27,8 +26,7 @@ impl LineState {
     pub(crate) fn split<'a>(&'a mut self, unit: &'a str, hints: &'a Hints) -> (&'a str, Slice, Cx<'a>) {
         let slice = self.line_slice();
         let texts = Texts { unit, lines: &self.lines };
-        let timestamp_ns = self.timestamp_ns;
-        let cx = Cx { labels: &mut self.labels, names: &mut self.names, texts, hints, timestamp_ns };
+        let cx = Cx { labels: &mut self.labels, names: &mut self.names, texts, hints };
         (resolve_line(slice, texts), slice, cx)
     }
 }

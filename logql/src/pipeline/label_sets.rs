@@ -65,10 +65,6 @@ impl LabelSets {
         Self { categorize, ..Self::default() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Bytes of memory, about.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -165,10 +161,6 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn len(&self) -> usize {
-        self.sets.len()
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -41,6 +41,18 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    /// A pipeline of one stage that nothing is asked of but all labels.
+    pub(crate) fn of(stage: Stage) -> Self {
+        Self {
+            stages: vec![stage],
+            hints: Hints::default(),
+            state: LineState::default(),
+            stream: Labels::empty(),
+            generation: 0,
+            skip_metadata: false,
+        }
+    }
+
     /// Starts with a stream.
     pub(crate) fn bind(&mut self, stream: &Labels) {
         self.state.bind(stream);

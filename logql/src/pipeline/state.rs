@@ -388,22 +388,12 @@ impl EntryLabels {
         self.error
     }
 
-    pub(crate) fn details_slice(&self) -> Option<Slice> {
-        self.details
-    }
-
     pub(crate) fn clear_error(&mut self) {
         self.error = None;
     }
 
     pub(crate) fn clear_details(&mut self) {
         self.details = None;
-    }
-
-    /// Whether the labels are still the stream's own.
-    #[inline]
-    pub(crate) fn is_unchanged(&self) -> bool {
-        self.live == 0 && !self.any_deleted && self.error.is_none()
     }
 
     /// Whether labels were added or deleted, errors aside.

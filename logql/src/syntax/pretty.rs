@@ -1,9 +1,9 @@
 //! A tree as indented text: what fits into a line of 100 bytes stays on one, the rest is broken at its parts.
 
+use super::ParseError;
 use super::ast::*;
 use super::parse::{ParseOptions, parse};
 use super::print::{group_word, has_include};
-use super::{ParseError, ast};
 use crate::units::duration::{GoDuration, prometheus};
 use model::number::{FloatFormat, float_text, quote};
 
@@ -79,7 +79,7 @@ fn range(out: &mut String, range: &LogRange, level: usize) {
     if let Some(unwrap) = &range.unwrap {
         out.push('\n');
         indent(out, level + 1);
-        let plain = ast::Unwrap { filters: Vec::new(), ..unwrap.clone() };
+        let plain = Unwrap { filters: Vec::new(), ..unwrap.clone() };
         out.push_str(&plain.to_string());
         for filter in &unwrap.filters {
             out.push('\n');

@@ -6,7 +6,7 @@ use model::number::{NumberError, parse_float};
 
 /// A text is not a byte size. Displays in the words that `__error_details__` carries.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum BytesError {
+pub(crate) enum BytesError {
     /// The number before the unit is none.
     #[error(transparent)]
     Number(#[from] NumberError),
@@ -51,7 +51,7 @@ const UNITS: [(&str, u64); 26] = [
 ///
 /// # Errors
 /// When the number or the unit is none, or the size exceeds 64 bits.
-pub fn parse_bytes(text: &str) -> Result<u64, BytesError> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, BytesError> {
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ',')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number = if number.contains(',') { parse_float(&number.replace(',', ""))? } else { parse_float(number)? };
@@ -67,7 +67,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, BytesError> {
 }
 
 /// Prints a size in units of 1000 with at most two digits before rounding loses the rest, as `5.0kB` or `83MB`.
-pub struct BytesText(pub u64);
+pub(crate) struct BytesText(pub u64);
 
 impl fmt::Display for BytesText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

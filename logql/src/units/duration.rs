@@ -44,7 +44,7 @@ pub enum DurationError {
 ///
 /// # Errors
 /// When the text is not of that form or too long a time.
-pub fn parse_go(text: &str) -> Result<i64, DurationError> {
+pub(crate) fn parse_go(text: &str) -> Result<i64, DurationError> {
     let invalid = || DurationError::Go(text.to_owned());
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -137,7 +137,7 @@ fn go_unit(unit: &str) -> Option<u64> {
 ///
 /// # Errors
 /// When the text is empty, not of that form or too long a time.
-pub fn parse_prometheus(text: &str) -> Result<i64, DurationError> {
+pub(crate) fn parse_prometheus(text: &str) -> Result<i64, DurationError> {
     const UNITS: [(&str, u64); 7] = [
         ("y", 365 * 86_400_000),
         ("w", 7 * 86_400_000),
@@ -189,12 +189,12 @@ pub fn parse_prometheus(text: &str) -> Result<i64, DurationError> {
 ///
 /// # Errors
 /// Go's error when neither form fits.
-pub fn parse_any(text: &str) -> Result<i64, DurationError> {
+pub(crate) fn parse_any(text: &str) -> Result<i64, DurationError> {
     parse_prometheus(text).or_else(|_| parse_go(text))
 }
 
 /// Prints nanoseconds as Go's `time.Duration` does: `1h30m0s`, `1.5s`, `100µs`, `0s`.
-pub struct GoDuration(pub i64);
+pub(crate) struct GoDuration(pub i64);
 
 impl fmt::Display for GoDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -235,7 +235,7 @@ fn write_scaled(f: &mut fmt::Formatter<'_>, value: u64, places: usize, unit: &st
 }
 
 /// Prints nanoseconds as Prometheus does (`1d12h`), cut to whole milliseconds.
-pub fn prometheus(ns: i64) -> model::duration::DurationMs {
+pub(crate) fn prometheus(ns: i64) -> model::duration::DurationMs {
     model::duration::DurationMs(ns / 1_000_000)
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// What `ip("…")` compares with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IpPattern {
+pub(crate) enum IpPattern {
     /// One address.
     Address(IpAddr),
     /// `10.0.0.0/8`
@@ -20,7 +20,7 @@ pub enum IpPattern {
 
 impl IpPattern {
     /// Reads one of the three forms; `None` for anything else.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Ok(address) = text.parse() {
             return Some(Self::Address(address));
         }
@@ -36,7 +36,7 @@ impl IpPattern {
     }
 
     /// Whether an address is meant. An IPv4 address never equals its IPv6 form.
-    pub fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match *self {
             Self::Address(wanted) => wanted == address,
             Self::Network { address: network, bits } => match (network, address) {
@@ -59,7 +59,7 @@ impl IpPattern {
     /// An address starts where a digit is followed by a point within three bytes (IPv4), or hex digits by a colon within
     /// four (IPv6), and goes on as long as its alphabet does. What does not parse as a whole is skipped, which also skips
     /// addresses inside it: `1.2.3.4.` at the end of a sentence is none.
-    pub fn found_in(&self, text: &str) -> bool {
+    pub(crate) fn found_in(&self, text: &str) -> bool {
         let bytes = text.as_bytes();
         let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
         let mut i = 0;

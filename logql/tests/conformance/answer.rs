@@ -1,5 +1,7 @@
 //! Answers of the library in the form of the HTTP API.
 
+use foursight_logql::ast::{Expr, LogExpr};
+use foursight_logql::explore::{self, FieldsRequest, IndexStats, VolumeRequest};
 use foursight_logql::params::{self, Params, RequestLimits};
 use foursight_logql::testing::MemoryLogs;
 use foursight_logql::{
@@ -11,9 +13,9 @@ use model::{LabelQuery, LogSource, Matcher};
 use serde_json::{Value, json};
 
 /// An answer with an error status.
-pub struct Refusal {
-    pub status: i64,
-    pub text: String,
+pub(crate) struct Refusal {
+    pub(crate) status: i64,
+    pub(crate) text: String,
 }
 
 impl Refusal {
@@ -58,7 +60,7 @@ impl CaseParams<'_> {
 }
 
 /// The answer to a case: `data` of queries, the whole body of other requests.
-pub fn answer(logs: &MemoryLogs, case: &Value) -> Result<Value, Refusal> {
+pub(crate) fn answer(logs: &MemoryLogs, case: &Value) -> Result<Value, Refusal> {
     let endpoint = case["endpoint"].as_str().unwrap();
     let params = CaseParams(&case["params"]);
     let categorize = case["headers"]["X-Loki-Response-Encoding-Flags"] == "categorize-labels";
@@ -67,7 +69,10 @@ pub fn answer(logs: &MemoryLogs, case: &Value) -> Result<Value, Refusal> {
         "/api/prom/query" => legacy_query(logs, &params),
         "format_query" => match format_query(params.get("query"), ParseOptions::default()) {
             Ok(text) => Ok(json!({"status": "success", "data": text})),
-            Err(error) => Err(Refusal::new(400, json!({"status": "invalid-query", "error": error.to_string()}))),
+            Err(error) => {
+                let error = Value::from(error.to_string());
+                Err(Refusal::new(400, format!("{{\"status\":\"invalid-query\",\"error\":{error}}}")))
+            }
         },
         "labels" | "label" | "/api/prom/label" => {
             let query = label_query(&params, false)?;
@@ -79,7 +84,27 @@ pub fn answer(logs: &MemoryLogs, case: &Value) -> Result<Value, Refusal> {
             let all: Vec<Value> = series.iter().map(|labels| labels.iter().collect::<Object>().into()).collect();
             Ok(json!({"status": "success", "data": all}))
         }
+        "detected_labels" => {
+            let labels = explore::detected_labels(logs, &label_query(&params, false)?).unwrap();
+            let all: Vec<Value> =
+                labels.iter().map(|one| json!({"label": one.label, "cardinality": one.cardinality})).collect();
+            Ok(if all.is_empty() { json!({}) } else { json!({"detectedLabels": all}) })
+        }
+        "detected_fields" => detected_fields(logs, &params),
+        "index/stats" => {
+            let matchers = matchers(params.get("query"), false)?;
+            let (start_ns, end_ns) = params::bounds(&params, NOW_NS).map_err(bad)?;
+            let stats = explore::index_stats(logs, &matchers, start_ns, end_ns)?;
+            let IndexStats { streams, chunks, bytes, entries } = stats;
+            Ok(json!({"streams": streams, "chunks": chunks, "bytes": bytes, "entries": entries}))
+        }
+        "index/volume" | "index/volume_range" => volumes(logs, &params, endpoint == "index/volume_range"),
+        "patterns" => patterns(logs, &params),
         _ => {
+            let field = endpoint.strip_prefix("detected_field/").and_then(|rest| rest.strip_suffix("/values"));
+            if let Some(field) = field {
+                return field_values(logs, &params, field);
+            }
             let name = endpoint.trim_start_matches("/api/prom/").strip_prefix("label/");
             if let Some(name) = name.and_then(|rest| rest.strip_suffix("/values")) {
                 let query = label_query(&params, false)?;
@@ -218,6 +243,73 @@ fn data(answer: Answer, categorize: bool) -> Value {
             json!({"resultType": "streams", "result": result})
         }
     }
+}
+
+fn log_expr(params: &CaseParams<'_>) -> Result<LogExpr, Refusal> {
+    match parse(params.get("query"), ParseOptions::default()).map_err(bad)? {
+        Expr::Log(log) => Ok(log),
+        Expr::Metric(_) => Err(bad("only log selector is supported")),
+    }
+}
+
+fn fields_request(params: &CaseParams<'_>) -> Result<FieldsRequest, Refusal> {
+    let (start_ns, end_ns) = params::bounds(params, NOW_NS).map_err(bad)?;
+    let line_limit = params::line_limit(params).map_err(bad)?;
+    let limit = params::field_limit(params).map_err(bad)?;
+    Ok(FieldsRequest { start_ns, end_ns, line_limit, limit })
+}
+
+fn detected_fields(logs: &MemoryLogs, params: &CaseParams<'_>) -> Result<Value, Refusal> {
+    let request = fields_request(params)?;
+    let fields = explore::detected_fields(logs, &log_expr(params)?, &request, &QueryContext::at(NOW_NS))?;
+    let list: Vec<Value> = fields
+        .iter()
+        .map(|field| {
+            let parsers = if field.parsers.is_empty() { Value::Null } else { json!(field.parsers) };
+            let mut one = json!({"label": field.label, "type": field.field_type.as_str(),
+                "cardinality": field.cardinality, "parsers": parsers});
+            if !field.json_path.is_empty() {
+                one["jsonPath"] = json!(field.json_path);
+            }
+            one
+        })
+        .collect();
+    Ok(if list.is_empty() { json!({}) } else { json!({"fields": list, "limit": request.limit}) })
+}
+
+fn field_values(logs: &MemoryLogs, params: &CaseParams<'_>, name: &str) -> Result<Value, Refusal> {
+    let request = fields_request(params)?;
+    let values = explore::field_values(logs, &log_expr(params)?, name, &request, &QueryContext::at(NOW_NS))?;
+    Ok(if values.is_empty() { json!({}) } else { json!({"values": values, "limit": request.limit}) })
+}
+
+fn volumes(logs: &MemoryLogs, params: &CaseParams<'_>, range: bool) -> Result<Value, Refusal> {
+    let text = params.get("query");
+    let matchers = matchers(text, !text.is_empty())?;
+    let (start_ns, end_ns) = params::bounds(params, NOW_NS).map_err(bad)?;
+    let target_labels = params.get("targetLabels").split(',').filter(|name| !name.is_empty());
+    let request = VolumeRequest {
+        matchers,
+        start_ns,
+        end_ns,
+        step_ns: if range { Some(params::step(params, start_ns, end_ns).map_err(bad)?) } else { None },
+        target_labels: target_labels.map(str::to_owned).collect(),
+        aggregate_by: params::aggregate_by(params).map_err(bad)?,
+        limit: params::volume_limit(params).map_err(bad)?,
+    };
+    let series = explore::volumes(logs, &request, &QueryContext::at(NOW_NS))?;
+    Ok(data(explore::volume_value(series), false))
+}
+
+fn patterns(logs: &MemoryLogs, params: &CaseParams<'_>) -> Result<Value, Refusal> {
+    let matchers = matchers(params.get("query"), false)?;
+    let (start_ns, end_ns) = params::bounds(params, NOW_NS).map_err(bad)?;
+    let step_ns = params::step(params, start_ns, end_ns).map_err(bad)?;
+    let context = QueryContext { threads: 2, ..QueryContext::at(NOW_NS) };
+    let (found, _) = explore::patterns(logs, &matchers, start_ns, end_ns, step_ns, &context)?;
+    let list: Vec<Value> =
+        found.iter().map(|one| json!({"pattern": one.pattern, "level": one.level, "samples": one.samples})).collect();
+    Ok(json!({"status": "success", "data": list}))
 }
 
 /// The form of old, with labels as text and times in RFC 3339.

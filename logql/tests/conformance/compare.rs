@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::answer::Refusal;
 
 /// What is wrong with an answer, if anything is.
-pub fn judge(case: &Value, got: &Result<Value, Refusal>) -> Option<String> {
+pub(crate) fn judge(case: &Value, got: &Result<Value, Refusal>) -> Option<String> {
     let want_status = case["status"].as_i64().unwrap();
     let status = got.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
     if status != want_status && !(want_status >= 500 && status >= 400) {

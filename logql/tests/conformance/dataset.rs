@@ -9,7 +9,7 @@ use model::Labels;
 use serde_json::Value;
 
 /// Loads the data set as a server would take it in: names of structured metadata become label names.
-pub fn load(path: &Path, unit_entries: usize) -> MemoryLogs {
+pub(crate) fn load(path: &Path, unit_entries: usize) -> MemoryLogs {
     let file = flate2::read::GzDecoder::new(File::open(path).expect("dataset.json.gz"));
     let body: Value = serde_json::from_reader(file).expect("a push body");
     let mut logs = MemoryLogs::new(unit_entries);

@@ -7,6 +7,8 @@
 //!
 //! After Duda, "Asymmetric numeral systems", 2013, in the table layout of Collet's finite state entropy.
 
+use std::sync::OnceLock;
+
 use crate::bytes::{Cursor, Malformed, put_varint};
 use crate::codec::bits::{BitReader, BitWriter};
 
@@ -20,9 +22,9 @@ pub(crate) struct Model {
     shares: Vec<(u8, u16)>,
 }
 
-/// The logarithm that fits streams of about so many symbols in all: more states cost memory and tell little more.
+/// The logarithm that fits streams of about so many symbols in all: more states cost memory and time and tell little more.
 pub(crate) fn log_for(symbols: usize) -> u32 {
-    (usize::BITS - symbols.leading_zeros()).clamp(*LOGS.start(), *LOGS.end())
+    (usize::BITS - symbols.leading_zeros()).clamp(*LOGS.start(), *LOGS.end() - 1)
 }
 
 /// Counts of symbols.
@@ -50,7 +52,7 @@ impl Model {
             };
             let open = shares.iter_mut().filter(|(_, share)| step > 0 || *share > 1);
             let best = open.max_by(|a, b| gain(a).total_cmp(&gain(b)));
-            let Some((_, share)) = best else { return None };
+            let (_, share) = best?;
             // Far off in one stride, the rest one by one.
             let stride = ((states as i64 - sum).abs() / 4).clamp(1, if step > 0 { i64::MAX } else { 1 });
             *share = (i64::from(*share) + step * stride) as u16;
@@ -133,10 +135,8 @@ impl Model {
         for (symbol, share) in &self.shares {
             let share = u32::from(*share);
             let bits = if share == 1 { self.log } else { self.log - (31 - (share - 1).leading_zeros()) };
-            let transform = Transform {
-                bits: (bits << 16) as i32 - (share << bits) as i32,
-                first: total - share as i32,
-            };
+            let transform =
+                Transform { bits: (bits << 16) as i32 - (share << bits) as i32, first: total - share as i32 };
             symbols[usize::from(*symbol)] = transform;
             starts[usize::from(*symbol)] = total as u16;
             total += share as i32;
@@ -162,7 +162,7 @@ impl Model {
             let base = (state << bits) - (1 << self.log);
             u32::from(symbol) | bits << 8 | base << 16
         });
-        DecodeTable { entries: entries.collect(), log: self.log }
+        DecodeTable { entries: entries.collect() }
     }
 }
 
@@ -226,17 +226,32 @@ impl Encoder {
 #[derive(Clone, Debug)]
 pub(crate) struct DecodeTable {
     entries: Vec<u32>,
-    log: u32,
 }
 
-impl DecodeTable {
+/// A model whose decoder is made when it is needed: many columns of a segment are looked at, few are decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct LazyTable {
+    model: Model,
+    table: OnceLock<DecodeTable>,
+}
+
+impl LazyTable {
+    pub(crate) fn new(model: Model) -> Self {
+        Self { model, table: OnceLock::new() }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &DecodeTable {
+        self.table.get_or_init(|| self.model.decode_table())
+    }
+
     pub(crate) fn log(&self) -> u32 {
-        self.log
+        self.model.log
     }
 
     /// Bytes of memory.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.len() * 4
+        self.model.shares.len() * 4 + self.table.get().map_or(0, |table| table.entries.len() * 4)
     }
 }
 
@@ -335,7 +350,8 @@ mod tests {
 
     #[test]
     fn comes_close_to_the_entropy() {
-        let symbols: Vec<u8> = (0..40_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 10).map(|x| x * x / 9).collect();
+        let symbols: Vec<u8> =
+            (0..40_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 10).map(|x| x * x / 9).collect();
         let len = round_trip(&[(Vec::new(), vec![0]), (Vec::new(), Vec::new())]);
         assert!(len < 4);
         let bits = Model::cost_bits(&histogram(&symbols));
@@ -352,7 +368,9 @@ mod tests {
 
     #[test]
     fn refuses_models_that_cannot_be() {
-        for bytes in [&[][..], &[0, 0, 1], &[1, 0, 0x80, 0x08, 0, 0xff, 0x07], &[1, 255, 0x80, 0x08, 9, 0x80, 0x08], &[0, 3, 0]] {
+        for bytes in
+            [&[][..], &[0, 0, 1], &[1, 0, 0x80, 0x08, 0, 0xff, 0x07], &[1, 255, 0x80, 0x08, 9, 0x80, 0x08], &[0, 3, 0]]
+        {
             assert!(Model::read(&mut Cursor::new(bytes), 11).is_err(), "{bytes:?}");
         }
         assert!(Model::read(&mut Cursor::new(&[0, 3, 0x80, 0x10]), 11).is_ok());

@@ -8,7 +8,7 @@
 //! have a model, bits do not.
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_varint, unzigzag, zigzag};
-use crate::codec::ans::{DecodeTable, Decoder, EncodeTable, Encoder, Histogram, LOGS, Model, log_for};
+use crate::codec::ans::{DecodeTable, Decoder, EncodeTable, Encoder, Histogram, LOGS, LazyTable, Model, log_for};
 use crate::codec::bits::{BitReader, BitWriter};
 
 /// Rows of a block.
@@ -78,7 +78,7 @@ pub(crate) enum NumberModel {
         /// Least of them.
         min: u64,
         /// Model of the tokens.
-        table: DecodeTable,
+        table: LazyTable,
     },
 }
 
@@ -139,18 +139,18 @@ impl NumberModel {
         let min = cursor.varint()?;
         match coded {
             0 => Ok(Self::Constant(min)),
-            1 => Ok(Self::Coded { min, table: Model::read(cursor, log)?.decode_table() }),
+            1 => Ok(Self::Coded { min, table: LazyTable::new(Model::read(cursor, log)?) }),
             _ => Err(cursor.malformed("unknown kind of number")),
         }
     }
 
     /// Takes the next number from a stream.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(&self, decoder: &mut Decoder<'_>) -> Result<u64, Malformed> {
         match self {
             Self::Constant(value) => Ok(*value),
             Self::Coded { min, table } => {
-                let token = decoder.symbol(table)?;
+                let token = decoder.symbol(table.get())?;
                 Ok(min.wrapping_add(untoken(token, decoder.bits())?))
             }
         }
@@ -180,7 +180,7 @@ enum Mode {
     /// Each number less `min` in so many bits.
     Packed(u32),
     /// Tokens of the transformed numbers, in blocks.
-    Coded { transform: Transform, table: DecodeTable, ends: Vec<u32> },
+    Coded { transform: Transform, table: LazyTable, ends: Vec<u32> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,10 +231,17 @@ pub(crate) fn encode(values: &[u64], params: &mut Vec<u8>, payload: &mut Vec<u8>
     let overhead = blocks as f64 * 4.0;
     let coded = [
         (Transform::Plain, plain.cost() + overhead, &plain),
-        (Transform::Delta { bits: range_bits, usual }, delta.cost() + overhead + blocks as f64 * f64::from(range_bits) / 8.0, &delta),
+        (
+            Transform::Delta { bits: range_bits, usual },
+            delta.cost() + overhead + blocks as f64 * f64::from(range_bits) / 8.0,
+            &delta,
+        ),
         (Transform::Repeat, repeat.cost() + overhead, &repeat),
     ];
-    let best = coded.into_iter().filter(|(t, ..)| *t != Transform::Repeat || range_bits < 64).min_by(|a, b| a.1.total_cmp(&b.1));
+    let best = coded
+        .into_iter()
+        .filter(|(t, ..)| *t != Transform::Repeat || range_bits < 64)
+        .min_by(|a, b| a.1.total_cmp(&b.1));
     // Packed numbers are read at any row: a little more space is fine.
     let model = best.filter(|(_, cost, _)| *cost < packed_cost * 0.97).and_then(|(transform, _, counts)| {
         // A column of one row has no difference to model.
@@ -296,7 +303,9 @@ fn encode_blocks(
             let last = row.checked_sub(1).map(|row| block[row]);
             let number = match (transform, last) {
                 (Transform::Plain, _) => value - min,
-                (Transform::Delta { usual, .. }, Some(last)) => zigzag(value.wrapping_sub(last).wrapping_sub(usual) as i64),
+                (Transform::Delta { usual, .. }, Some(last)) => {
+                    zigzag(value.wrapping_sub(last).wrapping_sub(usual) as i64)
+                }
                 (Transform::Delta { .. }, None) => continue,
                 (Transform::Repeat, last) if last == Some(*value) => 0,
                 (Transform::Repeat, _) => value - min + 1,
@@ -370,11 +379,6 @@ impl Ints {
         }
     }
 
-    /// The one number of the column, when it has but one.
-    pub(crate) fn constant(&self) -> Option<u64> {
-        matches!(self.mode, Mode::Constant).then_some(self.min)
-    }
-
     /// Bytes of the payload that rows `first..first + count` need, padding not included.
     pub(crate) fn extent(&self, first: usize, count: usize) -> std::ops::Range<usize> {
         match &self.mode {
@@ -421,7 +425,7 @@ impl Ints {
                     let start = if block == 0 { 0 } else { ends[block - 1] as usize } - begin;
                     let bytes = payload.get(start..).ok_or(Malformed { what: "block is missing", at: start })?;
                     let of_block = (row % BLOCK_ROWS)..(end - block * BLOCK_ROWS).min(BLOCK_ROWS);
-                    decode_block(bytes, self.min, *transform, table, of_block.clone(), out)?;
+                    decode_block(bytes, self.min, *transform, table.log(), table.get(), of_block.clone(), out)?;
                     row += of_block.len();
                 }
             }
@@ -431,18 +435,19 @@ impl Ints {
 }
 
 /// Reads the number of states and a model.
-pub(crate) fn read_table(cursor: &mut Cursor<'_>) -> Result<DecodeTable, Malformed> {
+fn read_table(cursor: &mut Cursor<'_>) -> Result<LazyTable, Malformed> {
     let log = u32::from(cursor.byte()?);
     if !LOGS.contains(&log) {
         return Err(cursor.malformed("model with a number of states that cannot be"));
     }
-    Ok(Model::read(cursor, log)?.decode_table())
+    Ok(LazyTable::new(Model::read(cursor, log)?))
 }
 
 fn decode_block(
     bytes: &[u8],
     min: u64,
     transform: Transform,
+    log: u32,
     table: &DecodeTable,
     rows: std::ops::Range<usize>,
     out: &mut Vec<u64>,
@@ -450,7 +455,7 @@ fn decode_block(
     let mut reader = BitReader::new(bytes);
     match transform {
         Transform::Plain => {
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             for _ in 0..rows.start {
                 let token = decoder.symbol(table)?;
                 decoder.bits().skip(token_bits(token));
@@ -462,7 +467,7 @@ fn decode_block(
         }
         Transform::Delta { bits, usual } => {
             let mut value = min.wrapping_add(reader.take_long(bits)?);
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             for row in 0..rows.end {
                 if row > 0 {
                     let token = decoder.symbol(table)?;
@@ -475,7 +480,7 @@ fn decode_block(
             }
         }
         Transform::Repeat => {
-            let mut decoder = Decoder::new(reader, table.log())?;
+            let mut decoder = Decoder::new(reader, log)?;
             let mut value = min;
             for row in 0..rows.end {
                 let token = decoder.symbol(table)?;

@@ -3,3 +3,4 @@
 pub(crate) mod ans;
 pub(crate) mod bits;
 pub(crate) mod ints;
+pub(crate) mod zstandard;

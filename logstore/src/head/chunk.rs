@@ -207,6 +207,11 @@ impl Chunk {
         timestamps.iter().filter(|t| **t >= start_ns && **t < end_ns).count() as u64
     }
 
+    /// Whether an entry of a part has structured metadata.
+    pub(crate) fn has_metadata(&self, part: usize) -> bool {
+        self.data.read().parts.get(part).is_some_and(|part| !part.metadata.is_empty())
+    }
+
     /// Every entry of the chunk in `out` (emptied before), oldest first, equal timestamps as they came.
     pub(crate) fn read_all(&self, out: &mut LogColumns) {
         out.clear();

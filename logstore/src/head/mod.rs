@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use model::index::{self, MemoryIndex};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 pub(crate) use chunk::{Chunk, ReadSpec};
 
-use crate::label_index::LabelIndex;
 use crate::limits::{Rate, TokenBucket};
 
 const RAW_SHARDS: usize = 16;
@@ -41,7 +41,7 @@ struct Registry {
     streams: Vec<Option<Arc<Stream>>>,
     free: Vec<u32>,
     by_labels: HashTable<u32>,
-    index: LabelIndex,
+    index: MemoryIndex,
     count: usize,
 }
 
@@ -118,7 +118,9 @@ impl Head {
     /// Streams that satisfy all matchers.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<Arc<Stream>> {
         let registry = self.registry.read();
-        registry.index.select(matchers).iter().filter_map(|id| registry.get(id).cloned()).collect()
+        // An index in memory cannot be damaged.
+        let found = index::select(&registry.index, matchers).unwrap_or_default();
+        found.iter().filter_map(|id| registry.get(id).cloned()).collect()
     }
 
     /// Every stream, in no particular order.
@@ -169,7 +171,7 @@ impl Registry {
     fn add(&mut self, labels: Labels, hash: u64) -> Arc<Stream> {
         let id = self.free.pop().unwrap_or(self.streams.len() as u32);
         let stream = Arc::new(Stream { id, labels, state: Mutex::default() });
-        self.index.add(id, &stream.labels);
+        self.index.insert(id, &stream.labels);
         match self.streams.get_mut(id as usize) {
             Some(slot) => *slot = Some(stream.clone()),
             None => self.streams.push(Some(stream.clone())),

@@ -4,17 +4,17 @@
 //! the other, each with its entries oldest first, so that the rows of a template stand in the order of units.
 
 use std::hash::BuildHasher;
-use std::io;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashSet, HashTable};
+use model::index::IndexWriter;
 use model::{Labels, LogColumns};
 
 use super::column::{self, Gathered};
-use super::format::{Info, UnitInfo, put_names};
+use super::format::{Info, SECTIONS, Section, UnitInfo, put_names};
 use super::template::{FIELD, Splitter};
 use super::words::WordsBuilder;
-use super::writer::{Sections, SegmentFile};
+use super::writer::{Origin, SegmentFile};
 use crate::bytes::{put_slice, put_varint};
 use crate::codec::ints;
 use crate::error::Error;
@@ -118,7 +118,7 @@ fn names_key<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Vec<u8> {
 }
 
 impl SegmentBuilder {
-    /// Adds a stream with its entries, oldest first. Each stream comes once.
+    /// Adds a stream with its entries, oldest first. Each stream comes once, labels ascending.
     pub(crate) fn add_stream(&mut self, labels: &Labels, entries: &LogColumns) {
         let mut first = 0;
         let mut units = 0;
@@ -143,7 +143,8 @@ impl SegmentBuilder {
     fn add_unit(&mut self, entries: &LogColumns, rows: std::ops::Range<usize>) {
         let timestamps = &entries.timestamps[rows.clone()];
         let (min_ns, max_ns) = (timestamps[0], timestamps[timestamps.len() - 1]);
-        let mut unit = UnitInfo { min_ns, max_ns, entries: rows.len() as u32, scale: scale_of(timestamps), ..UnitInfo::default() };
+        let mut unit =
+            UnitInfo { min_ns, max_ns, entries: rows.len() as u32, scale: scale_of(timestamps), ..UnitInfo::default() };
         let unit_ns = 10u64.pow(u32::from(unit.scale));
         let mut last = min_ns;
         for timestamp in timestamps {
@@ -217,8 +218,10 @@ impl SegmentBuilder {
     }
 
     /// Writes everything and completes the file.
-    pub(super) fn finish(mut self, mut file: SegmentFile<'_>, generation: u64) -> Result<(), Error> {
-        self.info.generation = generation;
+    pub(super) fn finish(mut self, mut file: SegmentFile<'_>, origin: Origin) -> Result<(), Error> {
+        self.info.generation = origin.generation;
+        self.info.level = origin.level;
+        self.info.sources = origin.sources;
         self.fold_rare_templates();
         let mut words = WordsBuilder::default();
         let mut directory = Vec::new();
@@ -237,17 +240,17 @@ impl SegmentBuilder {
                 table.write(&mut words, &mut directory, &mut file)?;
             }
         }
-        let packed = words.finish().map_err(|e| file.failed(e))?;
-        packed.write(&mut directory);
-        file.append(&packed.payload)?;
-        let mut sections = Sections { templates: directory, ..Sections::default() };
-        self.info.write(&mut sections.info);
-        put_varint(&mut sections.streams, self.streams.len() as u64);
+        let mut sections: [Vec<u8>; SECTIONS] = Default::default();
+        sections[Section::Templates as usize] = directory;
+        sections[Section::Words as usize] = words.finish();
+        self.info.write(&mut sections[Section::Info as usize]);
+        let mut index = IndexWriter::new();
         for (labels, units) in &self.streams {
-            put_slice(&mut sections.streams, labels.as_encoded().as_bytes());
-            put_varint(&mut sections.streams, u64::from(*units));
+            index.push(labels).map_err(|error| Error::Invalid(error.to_string()))?;
+            put_varint(&mut sections[Section::Streams as usize], u64::from(*units));
         }
-        self.units.iter().for_each(|unit| unit.write(&mut sections.units));
+        sections[Section::Labels as usize] = index.finish().map_err(|error| Error::Invalid(error.to_string()))?;
+        self.units.iter().for_each(|unit| unit.write(&mut sections[Section::Units as usize]));
         file.finish(sections)
     }
 
@@ -345,7 +348,7 @@ fn scale_of(timestamps: &[i64]) -> u8 {
     let mut scale = 9;
     for pair in timestamps.windows(2) {
         let difference = pair[1].wrapping_sub(pair[0]) as u64;
-        while difference % 10u64.pow(scale) != 0 {
+        while !difference.is_multiple_of(10u64.pow(scale)) {
             scale -= 1;
         }
         if scale == 0 {
@@ -365,7 +368,11 @@ fn counts(templates: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// For each line of the units with more than one template: the place of its template among those of its unit.
-fn sequence<'u>(units: &'u [UnitInfo], templates: &[u32], of_unit: impl Fn(&'u UnitInfo) -> &'u [(u32, u32)]) -> Vec<u64> {
+fn sequence<'u>(
+    units: &'u [UnitInfo],
+    templates: &[u32],
+    of_unit: impl Fn(&'u UnitInfo) -> &'u [(u32, u32)],
+) -> Vec<u64> {
     let mut sequence = Vec::new();
     let mut places = hashbrown::HashMap::with_hasher(FixedState::default());
     let mut first = 0;

@@ -9,7 +9,7 @@ use disk::Mapped;
 use super::column::{Column, Payload};
 use super::format::{HEADER_LEN, PAGE_LEN};
 use super::template::FIELD;
-use super::words::{Words, WordsInfo};
+use super::words::Words;
 use crate::bytes::{Cursor, Malformed};
 use crate::codec::bits::PADDING;
 use crate::codec::ints::Ints;
@@ -106,17 +106,15 @@ pub(super) struct Directory {
     pub(super) lines: Vec<TableInfo>,
     /// Templates of structured metadata.
     pub(super) metadata: Vec<TableInfo>,
-    words_info: WordsInfo,
-    words_payload: Range<usize>,
-    words: OnceLock<Words>,
+    words: Words,
 }
 
 /// More lines than this are in no segment.
 const MAX_LINES: usize = 1 << 31;
 
 impl Directory {
-    /// Reads the section.
-    pub(super) fn read(bytes: Vec<u8>) -> Result<Self, Malformed> {
+    /// Reads the section of the templates. `words`: those of the segment.
+    pub(super) fn read(bytes: Vec<u8>, words: Words) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(&bytes);
         let mut next = HEADER_LEN;
         let mut take = |len: usize, cursor: &Cursor<'_>| {
@@ -157,33 +155,24 @@ impl Directory {
         };
         let lines = tables(&mut cursor, |key| Ok(key.iter().filter(|byte| **byte == FIELD).count()))?;
         let metadata = tables(&mut cursor, |key| Ok(names(key)?.len()))?;
-        let words_info = WordsInfo::read(&mut cursor)?;
-        let words_payload = take(words_info.payload_len(), &cursor)?;
         cursor.finish()?;
-        Ok(Self {
-            end: words_payload.end,
-            bytes,
-            sequence,
-            metadata_sequence,
-            differences,
-            minutes,
-            lines,
-            metadata,
-            words_info,
-            words_payload,
-            words: OnceLock::new(),
-        })
+        Ok(Self { end: next, bytes, sequence, metadata_sequence, differences, minutes, lines, metadata, words })
+    }
+
+    /// Bytes of memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_column = |lazy: &LazyColumn| size_of::<LazyColumn>() + lazy.column.get().map_or(0, Column::heap_bytes);
+        let of_table = |table: &TableInfo| table.key.len() + 64 + table.columns.iter().map(of_column).sum::<usize>();
+        let lines = [&self.sequence, &self.metadata_sequence, &self.differences, &self.minutes];
+        self.bytes.len()
+            + self.words.heap_bytes()
+            + self.lines.iter().chain(&self.metadata).map(of_table).sum::<usize>()
+            + lines.iter().map(|column| column.ints.heap_bytes()).sum::<usize>()
     }
 
     /// The words of the segment.
-    pub(super) fn words(&self, pages: &Pages) -> Result<&Words, Error> {
-        if let Some(words) = self.words.get() {
-            return Ok(words);
-        }
-        let payload = pages.get(self.words_payload.clone(), self.end)?;
-        let words = self.words_info.unpack(payload);
-        let words = words.map_err(|e| Error::corrupt(&pages.path, self.words_payload.start as u64, e))?;
-        Ok(self.words.get_or_init(|| words))
+    pub(super) fn words(&self) -> &Words {
+        &self.words
     }
 
     /// A column of a table and its payload.

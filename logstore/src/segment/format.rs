@@ -1,11 +1,14 @@
 //! Bytes of a segment that are not a column: header, sections, footer. The page `docs/format/segment.md` is the specification.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_slice, put_varint};
+use crate::codec::zstandard;
 
 /// Number of a segment; a newer segment has a greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentId(pub(crate) u64);
 
 impl SegmentId {
@@ -35,9 +38,9 @@ pub(super) const HEADER_LEN: usize = 16;
 /// Payloads are checked in pages of this many bytes, counted from the beginning of the file.
 pub(super) const PAGE_LEN: usize = 16 << 10;
 /// Sections of a segment.
-pub(super) const SECTIONS: usize = 5;
+pub(super) const SECTIONS: usize = 7;
 /// Section table, its checksum and the last magic.
-pub(super) const FOOTER_LEN: usize = SECTIONS * SectionEntry::LEN + 8;
+const FOOTER_LEN: usize = SECTIONS * SectionEntry::LEN + 8;
 /// A section is never longer than this once decompressed.
 const MAX_SECTION: usize = 1 << 30;
 const LEVEL: i32 = 3;
@@ -47,27 +50,32 @@ const LEVEL: i32 = 3;
 pub(super) enum Section {
     /// [`Info`]
     Info = 0,
-    /// Label sets, and how many units each stream has.
+    /// How many units each stream has.
     Streams = 1,
     /// Bounds and counts of the units.
     Units = 2,
-    /// Templates, columns, words.
+    /// Templates and columns.
     Templates = 3,
     /// Checksums of the pages.
     Pages = 4,
+    /// Words of the dictionaries.
+    Words = 5,
+    /// Index of the streams' labels, which is read in place: not compressed.
+    Labels = 6,
 }
 
-/// Where a section is.
+/// Where a section is. Each is there twice: a flipped bit in it does not cost all the lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SectionEntry {
-    offset: u64,
+    offsets: [u64; 2],
     len: u32,
+    /// 0: it is not compressed.
     plain_len: u32,
     crc: u32,
 }
 
 impl SectionEntry {
-    const LEN: usize = 20;
+    const LEN: usize = 28;
 }
 
 pub(super) fn header(id: SegmentId) -> [u8; HEADER_LEN] {
@@ -78,24 +86,37 @@ pub(super) fn header(id: SegmentId) -> [u8; HEADER_LEN] {
     header
 }
 
-/// Appends a section, compressed, to `out`, whose first byte is at `base` in the file.
-pub(super) fn put_section(plain: &[u8], base: u64, out: &mut Vec<u8>) -> std::io::Result<SectionEntry> {
-    let compressed = zstd::bulk::compress(plain, LEVEL)?;
-    let entry = SectionEntry {
-        offset: base + out.len() as u64,
-        len: compressed.len() as u32,
-        plain_len: plain.len() as u32,
-        crc: crc32fast::hash(&compressed),
-    };
-    out.extend_from_slice(&compressed);
-    Ok(entry)
+/// Appends sections and footer, each twice, to `out`, whose first byte is at `base` in the file.
+pub(super) fn put_sections(sections: &[Vec<u8>; SECTIONS], base: u64, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut entries = [SectionEntry::default(); SECTIONS];
+    let mut stored: Vec<Cow<'_, [u8]>> = Vec::new();
+    for (at, (plain, entry)) in sections.iter().zip(&mut entries).enumerate() {
+        let bytes = if at == Section::Labels as usize {
+            Cow::Borrowed(&plain[..])
+        } else {
+            entry.plain_len = plain.len() as u32;
+            Cow::Owned(zstd::bulk::compress(plain, LEVEL)?)
+        };
+        entry.len = bytes.len() as u32;
+        entry.crc = crc32fast::hash(&bytes);
+        stored.push(bytes);
+    }
+    for copy in 0..2 {
+        for (bytes, entry) in stored.iter().zip(&mut entries) {
+            entry.offsets[copy] = base + out.len() as u64;
+            out.extend_from_slice(bytes);
+        }
+    }
+    for _ in 0..2 {
+        put_footer(&entries, out);
+    }
+    Ok(())
 }
 
-/// Appends the footer.
-pub(super) fn put_footer(sections: &[SectionEntry; SECTIONS], out: &mut Vec<u8>) {
+fn put_footer(sections: &[SectionEntry; SECTIONS], out: &mut Vec<u8>) {
     let start = out.len();
     for section in sections {
-        out.extend_from_slice(&section.offset.to_le_bytes());
+        section.offsets.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
         out.extend_from_slice(&section.len.to_le_bytes());
         out.extend_from_slice(&section.plain_len.to_le_bytes());
         out.extend_from_slice(&section.crc.to_le_bytes());
@@ -105,52 +126,87 @@ pub(super) fn put_footer(sections: &[SectionEntry; SECTIONS], out: &mut Vec<u8>)
     out.extend_from_slice(&END_MAGIC);
 }
 
-/// Reads the section table of a whole file.
-pub(super) fn read_footer(file: &[u8], id: SegmentId) -> Result<[SectionEntry; SECTIONS], Malformed> {
+/// Reads the section table of a whole file. Damage that costs nothing is told to `note`.
+pub(super) fn read_footer(
+    file: &[u8],
+    id: SegmentId,
+    note: &mut dyn FnMut(Malformed),
+) -> Result<[SectionEntry; SECTIONS], Malformed> {
     let malformed = |what, at| Malformed { what, at };
-    let at = file.len().checked_sub(FOOTER_LEN).filter(|at| *at >= HEADER_LEN);
-    let at = at.ok_or(malformed("segment is too short", 0))?;
-    if file[..4] != MAGIC {
-        return Err(malformed("segment does not begin with FSLG", 0));
+    if file.len() < HEADER_LEN + 2 * FOOTER_LEN {
+        return Err(malformed("segment is too short", file.len()));
     }
-    if file[4..6] != VERSION.to_le_bytes() {
+    if file[4..6] != VERSION.to_le_bytes() && file[..4] == MAGIC {
         return Err(malformed("segment has a version this reader does not know", 4));
     }
     if file[..HEADER_LEN] != header(id) {
-        return Err(malformed("segment has another number than its file", 6));
+        // Everything else says for itself that it is whole.
+        note(malformed("header of the segment is damaged or another segment's", 0));
     }
-    let mut cursor = Cursor::new(&file[at..]);
+    let mut last = malformed("footer is damaged", file.len());
+    for copy in 1..=2 {
+        let at = file.len() - copy * FOOTER_LEN;
+        match read_one_footer(&file[at..at + FOOTER_LEN]) {
+            Some(sections) => {
+                if copy == 2 {
+                    note(last);
+                }
+                return Ok(sections);
+            }
+            None => last.at = at,
+        }
+    }
+    Err(last)
+}
+
+fn read_one_footer(bytes: &[u8]) -> Option<[SectionEntry; SECTIONS]> {
+    let mut cursor = Cursor::new(bytes);
     let mut sections = [SectionEntry::default(); SECTIONS];
     for section in &mut sections {
-        *section =
-            SectionEntry { offset: cursor.u64()?, len: cursor.u32()?, plain_len: cursor.u32()?, crc: cursor.u32()? };
+        *section = SectionEntry {
+            offsets: [cursor.u64().ok()?, cursor.u64().ok()?],
+            len: cursor.u32().ok()?,
+            plain_len: cursor.u32().ok()?,
+            crc: cursor.u32().ok()?,
+        };
     }
-    let crc = cursor.u32()?;
-    if crc != crc32fast::hash(&file[at..at + SECTIONS * SectionEntry::LEN]) || cursor.take(4)? != END_MAGIC {
-        return Err(malformed("footer is damaged", at));
-    }
-    Ok(sections)
+    let whole = cursor.u32().ok()? == crc32fast::hash(&bytes[..SECTIONS * SectionEntry::LEN]);
+    (whole && cursor.take(4).ok()? == END_MAGIC).then_some(sections)
 }
 
 impl SectionEntry {
     /// Where the section begins.
     pub(super) fn offset(&self) -> u64 {
-        self.offset
+        self.offsets[0]
+    }
+
+    /// Where the bytes of the section are in a file: the copy that is whole.
+    pub(super) fn range(&self, file: &[u8], note: &mut dyn FnMut(Malformed)) -> Result<Range<usize>, Malformed> {
+        let mut last = Malformed { what: "section lies outside the file", at: 0 };
+        for (copy, offset) in self.offsets.into_iter().enumerate() {
+            last.at = usize::try_from(offset).unwrap_or(usize::MAX);
+            let end = last.at.checked_add(self.len as usize).filter(|end| *end <= file.len());
+            let Some(end) = end else { continue };
+            if crc32fast::hash(&file[last.at..end]) == self.crc {
+                let range = last.at..end;
+                if copy > 0 {
+                    note(Malformed { what: "section is damaged, its copy is whole", at: self.offsets[0] as usize });
+                }
+                return Ok(range);
+            }
+            last.what = "section has a wrong checksum";
+        }
+        Err(last)
     }
 
     /// The decompressed section. Places in errors count from the beginning of the file.
-    pub(super) fn read(&self, file: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let at = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        let malformed = |what| Malformed { what, at };
-        let bytes = at.checked_add(self.len as usize).and_then(|end| file.get(at..end));
-        let bytes = bytes.ok_or(malformed("section lies outside the file"))?;
-        if crc32fast::hash(bytes) != self.crc {
-            return Err(malformed("section has a wrong checksum"));
-        }
+    pub(super) fn read(&self, file: &[u8], note: &mut dyn FnMut(Malformed)) -> Result<Vec<u8>, Malformed> {
+        let range = self.range(file, note)?;
+        let malformed = |what| Malformed { what, at: range.start };
         if self.plain_len as usize > MAX_SECTION {
             return Err(malformed("section is too long"));
         }
-        zstd::bulk::decompress(bytes, self.plain_len as usize)
+        zstandard::decompress(&file[range.clone()], self.plain_len as usize)
             .map_err(|_| malformed("section cannot be decompressed"))
     }
 }
@@ -195,7 +251,8 @@ impl Info {
             sources.push(cursor.varint()?);
         }
         let (min_ns, max_ns) = (cursor.signed()?, cursor.signed()?);
-        let info = Self { generation, level, sources, min_ns, max_ns, entries: cursor.varint()?, bytes: cursor.varint()? };
+        let info =
+            Self { generation, level, sources, min_ns, max_ns, entries: cursor.varint()?, bytes: cursor.varint()? };
         cursor.finish()?;
         Ok(info)
     }
@@ -266,8 +323,16 @@ impl UnitInfo {
             return Err(cursor.malformed("unit with values that cannot be"));
         }
         let templates = read_templates(cursor, entries)?;
-        let mut unit =
-            Self { min_ns, max_ns, entries, bytes, scale, templates, has_minutes: flags & FLAG_MINUTES != 0, ..Self::default() };
+        let mut unit = Self {
+            min_ns,
+            max_ns,
+            entries,
+            bytes,
+            scale,
+            templates,
+            has_minutes: flags & FLAG_MINUTES != 0,
+            ..Self::default()
+        };
         if flags & FLAG_METADATA != 0 {
             unit.pairs = cursor.varint()?;
             unit.symbol_bytes = cursor.varint()?;
@@ -297,7 +362,8 @@ fn read_templates(cursor: &mut Cursor<'_>, entries: u32) -> Result<Vec<(u32, u32
         let template = last.checked_add(cursor.signed()?).and_then(|template| u32::try_from(template).ok());
         let template = template.ok_or_else(|| cursor.malformed("template that cannot be"))?;
         last = i64::from(template);
-        let lines = if at + 1 < count { cursor.bounded(left as usize, "more lines than there are")? as u32 } else { left };
+        let lines =
+            if at + 1 < count { cursor.bounded(left as usize, "more lines than there are")? as u32 } else { left };
         left -= lines;
         templates.push((template, lines));
     }
@@ -319,7 +385,8 @@ mod tests {
 
     #[test]
     fn infos_come_back() {
-        let info = Info { generation: 7, level: 2, sources: vec![3, 900], min_ns: -5, max_ns: i64::MAX, entries: 1, bytes: 0 };
+        let info =
+            Info { generation: 7, level: 2, sources: vec![3, 900], min_ns: -5, max_ns: i64::MAX, entries: 1, bytes: 0 };
         let mut bytes = Vec::new();
         info.write(&mut bytes);
         assert_eq!(Info::read(&bytes).unwrap(), info);

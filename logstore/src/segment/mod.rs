@@ -2,7 +2,8 @@
 //!
 //! Lines are taken apart (`template`) into what repeats and fields; the fields of all lines of one template are columns
 //! (`column`), which share the words of the segment (`words`). `builder` and `writer` make a segment, `reader`,
-//! `directory` and `rows` read it, `format` has its bytes.
+//! `directory` and `rows` read it, `search` finds lines by the texts in them, `format` has its bytes.
+#![doc = include_str!("../../docs/format/segment.md")]
 
 mod builder;
 mod column;
@@ -10,10 +11,15 @@ mod directory;
 mod format;
 mod reader;
 mod rows;
+mod search;
 mod template;
 mod words;
 mod writer;
 
 pub(crate) use format::SegmentId;
 pub(crate) use reader::Segment;
-pub(crate) use writer::SegmentWriter;
+pub(crate) use search::Plan;
+pub(crate) use writer::{Origin, SegmentWriter};
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,29 @@
 //! An open segment: which streams and units it has, and the way to their lines.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use disk::{Files, IoContext};
+use disk::{Files, IoContext, Mapped};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use model::index::{self, DiskIndex, IndexError};
 use model::{Labels, LogColumns, Matcher};
+use parking_lot::Mutex;
+use roaring::RoaringBitmap;
 
 use super::directory::{Directory, Pages};
-use super::format::{Info, Section, SegmentId, UnitInfo, read_footer};
+use super::format::{Info, SECTIONS, Section, SectionEntry, SegmentId, UnitInfo, read_footer};
 use super::rows::UnitReader;
+use super::search::Plan;
+use super::words::Words;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
-use crate::label_index::LabelIndex;
+use crate::needles::Needles;
+
+/// Counts uses of directories, so that those used last are kept.
+static USES: AtomicU64 = AtomicU64::new(1);
 
 /// An open segment.
 #[derive(Debug)]
@@ -22,15 +31,33 @@ pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) path: PathBuf,
     pub(crate) info: Info,
-    labels: Vec<Labels>,
     /// For each stream the end of its units.
     unit_ends: Vec<u32>,
     units: Vec<Unit>,
-    by_labels: HashMap<Labels, u32, RandomState>,
-    index: LabelIndex,
+    index: DiskIndex<Part>,
+    index_offset: u64,
     pages: Pages,
-    directory: OnceLock<Directory>,
-    directory_section: super::format::SectionEntry,
+    directory: Mutex<Option<Arc<Directory>>>,
+    /// When the directory was used last, by the count of uses of any.
+    last_used: AtomicU64,
+    sections: [SectionEntry; SECTIONS],
+    /// Damage that cost nothing.
+    notes: Mutex<Vec<Error>>,
+}
+
+/// A part of a mapped file.
+#[derive(Debug)]
+struct Part {
+    map: Mapped,
+    range: std::ops::Range<usize>,
+}
+
+impl std::ops::Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.map.get(self.range.clone()).unwrap_or(&[])
+    }
 }
 
 /// A unit, and where its lines are.
@@ -56,46 +83,48 @@ impl Segment {
         let path = id.path(dir);
         let map = files.map(&path).at("map", &path)?;
         let corrupt = |malformed| Error::corrupt(&path, 0, malformed);
-        let sections = read_footer(&map, id).map_err(corrupt)?;
-        let section = |section: Section| sections[section as usize].read(&map).map_err(corrupt);
-        let inside = |of: Section, malformed: Malformed| {
-            Error::Corrupt {
-                file: path.clone(),
-                offset: sections[of as usize].offset(),
-                what: format!("section {of:?}, byte {}: {}", malformed.at, malformed.what),
-            }
+        let mut notes = Vec::new();
+        let mut note = |malformed| notes.push(Error::corrupt(&path, 0, malformed));
+        let sections = read_footer(&map, id, &mut note).map_err(corrupt)?;
+        let mut section = |section: Section| sections[section as usize].read(&map, &mut note).map_err(corrupt);
+        let inside = |of: Section, malformed: Malformed| Error::Corrupt {
+            file: path.clone(),
+            offset: sections[of as usize].offset(),
+            what: format!("section {of:?}, byte {}: {}", malformed.at, malformed.what),
         };
         let info = Info::read(&section(Section::Info)?).map_err(|e| inside(Section::Info, e))?;
         let pages = Pages::new(path.clone(), map.clone(), &section(Section::Pages)?);
+        let (streams, units) = (section(Section::Streams)?, section(Section::Units)?);
+        let labels = sections[Section::Labels as usize].range(&map, &mut note).map_err(corrupt)?;
+        let index_offset = labels.start as u64;
+        let index = DiskIndex::open(Part { range: labels, map: map.clone() });
+        let index = index.map_err(|error| damaged_index(&path, index_offset, error))?;
         let mut segment = Self {
             id,
             path: path.clone(),
             info,
-            labels: Vec::new(),
             unit_ends: Vec::new(),
             units: Vec::new(),
-            by_labels: HashMap::default(),
-            index: LabelIndex::default(),
+            index,
+            index_offset,
             pages,
-            directory: OnceLock::new(),
-            directory_section: sections[Section::Templates as usize],
+            directory: Mutex::default(),
+            last_used: AtomicU64::new(0),
+            sections,
+            notes: Mutex::new(notes),
         };
-        segment.read_streams(&section(Section::Streams)?).map_err(|e| inside(Section::Streams, e))?;
-        segment.read_units(&section(Section::Units)?).map_err(|e| inside(Section::Units, e))?;
+        segment.read_streams(&streams).map_err(|e| inside(Section::Streams, e))?;
+        segment.read_units(&units).map_err(|e| inside(Section::Units, e))?;
         Ok(segment)
     }
 
     fn read_streams(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let mut cursor = Cursor::new(bytes);
         let mut units = 0u32;
-        for id in 0..cursor.count()? as u32 {
-            let labels = Labels::from_encoded(cursor.text()?).ok_or(cursor.malformed("labels are malformed"))?;
+        for _ in 0..self.index.len() {
             let count = cursor.bounded(u32::MAX as usize, "too many units")? as u32;
             units = units.checked_add(count).ok_or_else(|| cursor.malformed("too many units"))?;
             self.unit_ends.push(units);
-            self.index.add(id, &labels);
-            self.by_labels.insert(labels.clone(), id);
-            self.labels.push(labels);
         }
         cursor.finish()
     }
@@ -143,39 +172,128 @@ impl Segment {
         self.pages.map.len() as u64
     }
 
-    /// Streams that satisfy all matchers.
-    pub(crate) fn select(&self, matchers: &[Matcher]) -> impl Iterator<Item = u32> + use<> {
-        self.index.select(matchers).into_iter()
+    /// Damage found so far that cost nothing.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().iter().map(Error::to_string).collect()
     }
 
-    pub(crate) fn labels(&self, stream: u32) -> &Labels {
-        &self.labels[stream as usize]
+    fn damaged_index(&self, error: IndexError) -> Error {
+        damaged_index(&self.path, self.index_offset, error)
+    }
+
+    /// Streams that satisfy all matchers.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
+        index::select(&self.index, matchers).map_err(|error| self.damaged_index(error))
+    }
+
+    /// Labels of streams, given ascending.
+    pub(crate) fn visit_labels(
+        &self,
+        streams: impl IntoIterator<Item = u32>,
+        visit: &mut dyn FnMut(u32, Labels),
+    ) -> Result<(), Error> {
+        self.index.visit_labels(streams, visit).map_err(|error| self.damaged_index(error))
+    }
+
+    /// Number of streams. They are numbered from 0 in the order of their labels.
+    pub(crate) fn streams(&self) -> u32 {
+        self.index.len()
+    }
+
+    /// Labels of one stream.
+    pub(crate) fn labels(&self, stream: u32) -> Result<Labels, Error> {
+        self.index.labels(stream).map_err(|error| self.damaged_index(error))
+    }
+
+    /// About how many bytes all entries take in memory while they are written into another segment.
+    pub(crate) fn weight(&self) -> u64 {
+        let of_metadata = |unit: &Unit| unit.info.symbol_bytes.saturating_add(unit.info.pairs.saturating_mul(32));
+        self.units.iter().fold(self.info.bytes, |sum, unit| sum.saturating_add(of_metadata(unit)))
+    }
+
+    /// The stream with these labels.
+    fn find_stream(&self, labels: &Labels) -> Result<Option<u32>, Error> {
+        let (mut low, mut high) = (0, self.index.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.labels(middle)?.cmp(labels) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
     }
 
     /// Units of a stream.
     pub(crate) fn units_of(&self, stream: u32) -> std::ops::Range<u32> {
-        let start = if stream == 0 { 0 } else { self.unit_ends[stream as usize - 1] };
-        start..self.unit_ends[stream as usize]
+        let end = |stream: u32| self.unit_ends.get(stream as usize).copied().unwrap_or(0);
+        if stream == 0 { 0..end(0) } else { end(stream - 1)..end(stream) }
     }
 
     pub(crate) fn unit(&self, unit: u32) -> &UnitInfo {
         &self.units[unit as usize].info
     }
 
-    fn directory(&self) -> Result<&Directory, Error> {
-        if let Some(directory) = self.directory.get() {
-            return Ok(directory);
+    /// The directory, read where it is not in memory.
+    fn directory(&self) -> Result<Arc<Directory>, Error> {
+        self.last_used.store(USES.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let mut kept = self.directory.lock();
+        if let Some(directory) = &*kept {
+            return Ok(directory.clone());
         }
-        let section = self.directory_section.read(&self.pages.map);
-        let section = section.map_err(|e| Error::corrupt(&self.path, 0, e))?;
-        let directory =
-            Directory::read(section).map_err(|e| Error::corrupt(&self.path, self.directory_section.offset(), e))?;
-        Ok(self.directory.get_or_init(|| directory))
+        let directory = Arc::new(self.read_directory()?);
+        *kept = Some(directory.clone());
+        Ok(directory)
     }
 
-    /// Replaces `out` by the wanted entries of a unit, oldest first.
-    pub(crate) fn read(&self, unit: u32, spec: &ReadSpec<'_>, out: &mut LogColumns) -> Result<(), Error> {
-        UnitReader::new(self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, out)
+    /// When the directory was used last, and the bytes of memory it takes; `None` when it is not in memory.
+    pub(crate) fn directory_use(&self) -> Option<(u64, usize)> {
+        let directory = self.directory.lock().clone()?;
+        Some((self.last_used.load(Ordering::Relaxed), directory.heap_bytes()))
+    }
+
+    /// Lets go of the directory until it is used again.
+    pub(crate) fn forget_directory(&self) {
+        *self.directory.lock() = None;
+    }
+
+    fn read_directory(&self) -> Result<Directory, Error> {
+        let mut note = |malformed| self.notes.lock().push(Error::corrupt(&self.path, 0, malformed));
+        let mut section = |section: Section| {
+            let bytes = self.sections[section as usize].read(&self.pages.map, &mut note);
+            bytes.map_err(|e| Error::corrupt(&self.path, 0, e))
+        };
+        let inside = |section: Section| {
+            let offset = self.sections[section as usize].offset();
+            move |e| Error::corrupt(&self.path, offset, e)
+        };
+        let words = Words::read(section(Section::Words)?).map_err(inside(Section::Words))?;
+        Directory::read(section(Section::Templates)?, words).map_err(inside(Section::Templates))
+    }
+
+    /// A plan to find needles in this segment; `None` when there are none to be found.
+    pub(crate) fn plan(&self, needles: &Arc<Needles>) -> Result<Option<Plan>, Error> {
+        if needles.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Plan::new(needles.clone(), self.directory()?.lines.len())))
+    }
+
+    /// Whether a unit may have lines with all that is wanted.
+    pub(crate) fn may_match(&self, unit: u32, plan: &Plan) -> Result<bool, Error> {
+        UnitReader::new(&*self.directory()?, &self.pages, &self.units[unit as usize]).may_match(plan)
+    }
+
+    /// Replaces `out` by the wanted entries of a unit, oldest first. `plan`: made for the needles of `spec`, if it has any.
+    pub(crate) fn read(
+        &self,
+        unit: u32,
+        spec: &ReadSpec<'_>,
+        plan: Option<&Plan>,
+        out: &mut LogColumns,
+    ) -> Result<(), Error> {
+        UnitReader::new(&*self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, plan, out)
     }
 
     /// Entries of a unit with a timestamp in `[start_ns, end_ns)`.
@@ -187,7 +305,7 @@ impl Segment {
         if of.info.max_ns < start_ns || of.info.min_ns >= end_ns {
             return Ok(0);
         }
-        UnitReader::new(self.directory()?, &self.pages, of).count(start_ns, end_ns)
+        UnitReader::new(&*self.directory()?, &self.pages, of).count(start_ns, end_ns)
     }
 
     /// Whether the segment holds this very entry of a stream.
@@ -201,14 +319,14 @@ impl Segment {
         if timestamp_ns < self.info.min_ns || timestamp_ns > self.info.max_ns {
             return Ok(false);
         }
-        let Some(stream) = self.by_labels.get(labels) else { return Ok(false) };
+        let Some(stream) = self.find_stream(labels)? else { return Ok(false) };
         let mut found = LogColumns::new();
-        for unit in self.units_of(*stream) {
+        for unit in self.units_of(stream) {
             let info = self.unit(unit);
             if timestamp_ns < info.min_ns || timestamp_ns > info.max_ns {
                 continue;
             }
-            self.read(unit, &ReadSpec::moment(timestamp_ns), &mut found)?;
+            self.read(unit, &ReadSpec::moment(timestamp_ns), None, &mut found)?;
             let same = |row: usize| found.line(row) == line && found.metadata(row).eq(metadata.iter().copied());
             if (0..found.len()).any(same) {
                 return Ok(true);
@@ -216,4 +334,8 @@ impl Segment {
         }
         Ok(false)
     }
+}
+
+fn damaged_index(path: &Path, offset: u64, error: IndexError) -> Error {
+    Error::Corrupt { file: path.to_owned(), offset, what: error.to_string() }
 }

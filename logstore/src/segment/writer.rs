@@ -7,7 +7,7 @@ use disk::{Files, IoContext, WriteFile};
 use model::{Labels, LogColumns};
 
 use super::builder::SegmentBuilder;
-use super::format::{PAGE_LEN, SECTIONS, SegmentId, header, put_footer, put_section};
+use super::format::{PAGE_LEN, SECTIONS, Section, SegmentId, header, put_sections};
 use crate::error::Error;
 
 /// Payloads are handed to the system in pieces of this many bytes.
@@ -24,21 +24,36 @@ impl<'f> SegmentWriter<'f> {
         Ok(Self { builder: SegmentBuilder::default(), file: SegmentFile::create(files, dir, id)? })
     }
 
-    /// Adds a stream with its entries, oldest first. Streams come once each.
+    /// Adds a stream with its entries, oldest first. Streams come once each, their labels ascending.
     pub(crate) fn add_stream(&mut self, labels: &Labels, entries: &LogColumns) {
         self.builder.add_stream(labels, entries);
     }
 
-    /// Completes the segment: synced, under its name. `generation`: the newest generation of the head in it. Returns false, and
-    /// leaves nothing, when there is no entry.
-    pub(crate) fn finish(self, generation: u64) -> Result<bool, Error> {
+    /// Completes the segment: synced, under its name. Returns false, and leaves nothing, when there is no entry.
+    pub(crate) fn finish(self, origin: Origin) -> Result<bool, Error> {
         if self.builder.entries() == 0 {
             self.file.abandon();
             return Ok(false);
         }
-        self.builder.finish(self.file, generation)?;
+        self.builder.finish(self.file, origin)?;
         Ok(true)
     }
+
+    /// Gives up; nothing is left.
+    pub(crate) fn abandon(self) {
+        self.file.abandon();
+    }
+}
+
+/// What a segment is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The newest generation of the head in it.
+    pub(crate) generation: u64,
+    /// 0: from the head; else one more than the highest level it was made of.
+    pub(crate) level: u32,
+    /// The segments that it replaces.
+    pub(crate) sources: Vec<u64>,
 }
 
 /// The file of a segment.
@@ -51,15 +66,6 @@ pub(super) struct SegmentFile<'f> {
     /// Bytes not yet handed over; whole pages before it are.
     pending: Vec<u8>,
     page_crcs: Vec<u32>,
-}
-
-/// Sections before they are compressed, in the order of [`super::format::Section`].
-#[derive(Debug, Default)]
-pub(super) struct Sections {
-    pub(super) info: Vec<u8>,
-    pub(super) streams: Vec<u8>,
-    pub(super) units: Vec<u8>,
-    pub(super) templates: Vec<u8>,
 }
 
 impl<'f> SegmentFile<'f> {
@@ -99,18 +105,13 @@ impl<'f> SegmentFile<'f> {
         let _ = self.files.remove_file(&self.temporary);
     }
 
-    /// Adds sections and footer, syncs, and gives the file its name.
-    pub(super) fn finish(mut self, sections: Sections) -> Result<(), Error> {
+    /// Adds sections (that of the pages is made here) and footer, syncs, and gives the file its name.
+    pub(super) fn finish(mut self, mut sections: [Vec<u8>; SECTIONS]) -> Result<(), Error> {
         let base = self.file.len();
         self.page_crcs.extend(self.pending.chunks(PAGE_LEN).map(crc32fast::hash));
-        let pages: Vec<u8> = self.page_crcs.iter().flat_map(|crc| crc.to_le_bytes()).collect();
+        sections[Section::Pages as usize] = self.page_crcs.iter().flat_map(|crc| crc.to_le_bytes()).collect();
         let mut rest = std::mem::take(&mut self.pending);
-        let plain = [&sections.info, &sections.streams, &sections.units, &sections.templates, &pages];
-        let mut entries = [Default::default(); SECTIONS];
-        for (entry, plain) in entries.iter_mut().zip(plain) {
-            *entry = put_section(plain, base, &mut rest).map_err(|error| self.failed(error))?;
-        }
-        put_footer(&entries, &mut rest);
+        put_sections(&sections, base, &mut rest).map_err(|error| self.failed(error))?;
         self.file.append(&rest).at("write", &self.temporary)?;
         self.file.sync().at("sync", &self.temporary)?;
         drop(self.file);

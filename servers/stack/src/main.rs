@@ -19,6 +19,7 @@ type Run = fn(Vec<String>) -> ExitCode;
 /// What the command can do: name, a line of help, function.
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("metrics", "the metrics server (Prometheus' flags)", run::metrics),
+    ("logs", "the log server (Loki's flags and YAML)", logs::cli::server),
     ("web", "the web host: Titan, node exporter and agent", run::web),
     ("agent", "the agent: `agent run CONFIG`, `agent fmt`, `agent validate`", run::agent),
     ("node", "the node exporter (Node Exporter's flags)", run::node),

@@ -59,6 +59,9 @@ impl JsonStage {
             return true;
         }
         self.keys.start();
+        if let Some(origins) = &mut self.origins {
+            origins.clear();
+        }
         match self.read(line, slice, &mut cx) {
             Ok(Flow::Drop) => false,
             Ok(_) => true,

@@ -4,17 +4,21 @@
 //! slot: a run of digits, a word of hexadecimal digits, or, where words vary too, every word. A frequent pattern has
 //! models of its own for its slots; the others share one; values of the rarest patterns are kept as they are.
 //!
-//! A block of rows is one stream of the entropy coder: for each row its pattern, then its slots.
+//! A block of rows is one stream of the entropy coder: for each row its pattern, then its slots. Words that share nothing, and
+//! values that are kept as they are, only have their lengths there; their texts stand one after the other behind the
+//! blocks, where they are searched as they are.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use memchr::memmem;
 
 use super::gather::Gathered;
 use super::hex::{HexFormat, UUID_LEN, is_uuid};
 use super::number::{FormatFinder, MAX_DIGITS, NumberFormat, any_digits};
+use super::search::Condition;
 use crate::bytes::{Cursor, Malformed, put_slice, put_varint};
 use crate::codec::ans::{Decoder, Encoder, log_for};
 use crate::codec::bits::{BitReader, BitWriter};
@@ -38,6 +42,8 @@ const MIN_ROWS: usize = 3;
 const MAX_PATTERN: usize = 1 << 10;
 /// Words of hexadecimal digits shorter than this are not told from other words; longer ones are not taken either.
 const HEX_LEN: Range<usize> = 4..65;
+/// Longest text that is kept as it is: columns with longer ones take another form.
+pub(super) const MAX_RAW: u64 = 1 << 16;
 /// Most slots of a pattern.
 const MAX_SLOTS: usize = 64;
 
@@ -114,7 +120,6 @@ impl Parsed {
         let scratch = &mut self.scratch;
         scratch.pattern.clear();
         scratch.words.clear();
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
         let mut at = 0;
         while at < value.len() {
             let start = at;
@@ -236,10 +241,24 @@ fn take_hex(format: HexFormat, text: &[u8], scratch: &mut Scratch) {
 
 /// How a slot is written.
 enum SlotPlan {
-    Digits { values: Vec<u64>, format: NumberFormat, number: NumberEncoder },
-    Hex { format: HexFormat, values: Vec<u64> },
-    Words { values: Vec<u64>, words: Vec<u32>, number: NumberEncoder },
-    Raw { texts: RawTexts, number: NumberEncoder },
+    Digits {
+        values: Vec<u64>,
+        format: NumberFormat,
+        number: NumberEncoder,
+    },
+    Hex {
+        format: HexFormat,
+        values: Vec<u64>,
+    },
+    Words {
+        values: Vec<u64>,
+        words: Vec<u32>,
+        number: NumberEncoder,
+    },
+    Raw {
+        texts: RawTexts,
+        number: NumberEncoder,
+    },
     /// In format `Any`, under the model that is shared.
     SharedDigits(Vec<u64>),
     /// As it is, its length under the model that is shared.
@@ -292,8 +311,8 @@ impl RawTexts {
 impl Parsed {
     /// Decides how each pattern and slot is written. `column`: where the texts came from.
     pub(super) fn plan(self, column: &Gathered, words: &mut WordsBuilder) -> Plan {
-        // 2^8 states are enough for any model.
-        let log = log_for(self.rows.len()).max(8);
+        // 2^8 states are enough for any model; more than 2^9 in each of many models do not stay in the cache.
+        let log = log_for(self.rows.len()).clamp(8, 9);
         let mut order: Vec<u32> = (0..self.patterns.len() as u32).collect();
         order.sort_by_key(|id| std::cmp::Reverse(self.patterns[*id as usize].count));
         order.truncate(MAX_PATTERNS);
@@ -329,10 +348,16 @@ impl Parsed {
         }
         let number = |values: &[u64]| NumberEncoder::new(values.iter().copied(), log);
         let (rank, shared, lengths) = (number(&rows), number(&shared), number(&lengths));
-        let of_patterns =
-            patterns.iter().map(|(text, slots)| text.len() as f64 * 0.5 + slots.iter().map(SlotPlan::cost).sum::<f64>());
+        let of_patterns = patterns
+            .iter()
+            .map(|(text, slots)| text.len() as f64 * 0.5 + slots.iter().map(SlotPlan::cost).sum::<f64>());
         let blocks = rows.len().div_ceil(BLOCK_ROWS) as f64;
-        let cost = of_patterns.sum::<f64>() + odd.text.len() as f64 + rank.cost() + shared.cost() + lengths.cost() + blocks * 4.0;
+        let cost = of_patterns.sum::<f64>()
+            + odd.text.len() as f64
+            + rank.cost()
+            + shared.cost()
+            + lengths.cost()
+            + blocks * 4.0;
         Plan { log, rows, patterns, odd, rank, shared, lengths, cost }
     }
 }
@@ -390,7 +415,9 @@ impl SlotPlan {
     fn cost(&self) -> f64 {
         match self {
             Self::Digits { number, .. } => number.cost(),
-            Self::Hex { format, values } => (values.len() / format.digits().div_ceil(16) * format.digits()) as f64 / 2.0,
+            Self::Hex { format, values } => {
+                (values.len() / format.digits().div_ceil(16) * format.digits()) as f64 / 2.0
+            }
             Self::Words { number, words, .. } => number.cost() + 3.0 * words.len() as f64,
             Self::Raw { texts, number } => number.cost() + texts.text.len() as f64,
             Self::SharedDigits(_) => 1.0,
@@ -411,9 +438,17 @@ impl SlotPlan {
                     put_wide(encoder, values[at * parts + part], digits * 4);
                 }
             }
-            Self::Raw { texts, number } => encode_raw(encoder, texts.get(at), number),
+            Self::Raw { texts, number } => number.encode(encoder, texts.get(at).len() as u64),
             Self::SharedDigits(values) => plan.shared.encode(encoder, values[at]),
-            Self::SharedRaw(texts) => encode_raw(encoder, texts.get(at), &plan.lengths),
+            Self::SharedRaw(texts) => plan.lengths.encode(encoder, texts.get(at).len() as u64),
+        }
+    }
+
+    /// What value `at` adds to the texts that are kept as they are.
+    fn raw(&self, at: usize) -> &[u8] {
+        match self {
+            Self::Raw { texts, .. } | Self::SharedRaw(texts) => texts.get(at),
+            _ => &[],
         }
     }
 
@@ -458,13 +493,6 @@ fn take_wide(reader: &mut BitReader<'_>, bits: u32) -> Result<u64, Malformed> {
     reader.take(bits)
 }
 
-fn encode_raw(encoder: &mut Encoder, text: &[u8], length: &NumberEncoder) {
-    for byte in text.iter().rev() {
-        encoder.bits(u64::from(*byte), 8);
-    }
-    length.encode(encoder, text.len() as u64);
-}
-
 impl Plan {
     /// Bytes of the column, about.
     pub(super) fn cost(&self) -> f64 {
@@ -482,39 +510,47 @@ impl Plan {
         self.rank.write(params);
         self.shared.write(params);
         self.lengths.write(params);
-        let mut last = 0;
-        for end in self.write_blocks(payload) {
-            put_varint(params, u64::from(end - last));
-            last = end;
+        let mut raw = Vec::new();
+        for (len, raw_len) in self.write_blocks(payload, &mut raw) {
+            put_varint(params, len as u64);
+            put_varint(params, raw_len as u64);
         }
+        payload.append(&mut raw);
     }
 
-    /// Appends the blocks to `payload`; returns the end of each.
-    fn write_blocks(&self, payload: &mut Vec<u8>) -> Vec<u32> {
-        let begin = payload.len();
-        let mut ends = Vec::new();
+    /// Appends the blocks to `payload` and the texts that are kept as they are to `raw`; returns what each block adds to both.
+    fn write_blocks(&self, payload: &mut Vec<u8>, raw: &mut Vec<u8>) -> Vec<(usize, usize)> {
+        let mut lens = Vec::new();
         let mut encoder = Encoder::new(self.log);
         let mut writer = BitWriter::default();
         // How many rows of each pattern, and odd ones, came before.
         let mut before = vec![0usize; self.patterns.len() + 1];
         for block in self.rows.chunks(BLOCK_ROWS) {
+            let (start, raw_start) = (payload.len(), raw.len());
             let mut at = before.clone();
-            block.iter().for_each(|rank| at[*rank as usize] += 1);
+            for rank in block {
+                let row = &mut at[*rank as usize];
+                match self.patterns.get(*rank as usize) {
+                    Some((_, slots)) => slots.iter().for_each(|slot| raw.extend_from_slice(slot.raw(*row))),
+                    None => raw.extend_from_slice(self.odd.get(*row)),
+                }
+                *row += 1;
+            }
             before.clone_from(&at);
             for rank in block.iter().rev() {
                 let row = &mut at[*rank as usize];
                 *row -= 1;
                 match self.patterns.get(*rank as usize) {
                     Some((_, slots)) => slots.iter().rev().for_each(|slot| slot.encode(*row, self, &mut encoder)),
-                    None => encode_raw(&mut encoder, self.odd.get(*row), &self.lengths),
+                    None => self.lengths.encode(&mut encoder, self.odd.get(*row).len() as u64),
                 }
                 self.rank.encode(&mut encoder, *rank);
             }
             encoder.finish(&mut writer);
             writer.finish_into(payload);
-            ends.push((payload.len() - begin) as u32);
+            lens.push((payload.len() - start, raw.len() - raw_start));
         }
-        ends
+        lens
     }
 }
 
@@ -527,6 +563,8 @@ pub(crate) struct Composite {
     shared: NumberModel,
     lengths: NumberModel,
     ends: Vec<u32>,
+    /// Ends of the texts of each block that are kept as they are, counted from the end of the last block.
+    raw_ends: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -545,6 +583,147 @@ enum SlotInfo {
     SharedRaw,
 }
 
+/// What is known of the values of a pattern and a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatternVerdict {
+    /// No value satisfies it.
+    Never,
+    /// Every value does.
+    Always,
+    /// The value has to be looked at.
+    Maybe,
+}
+
+/// The text of a condition, cut in several ways: each piece comes from one place of a value that has the text in it.
+struct Pieces<'n> {
+    /// Between digits: from the pattern, where only digits were taken out.
+    between_digits: Vec<&'n [u8]>,
+    /// Between characters of hexadecimal words.
+    between_hex: Vec<&'n [u8]>,
+    /// Between words: from the pattern, where all words were taken out.
+    between_words: Vec<&'n [u8]>,
+    /// Longest run of characters of hexadecimal words.
+    longest_hex: usize,
+    /// Words, and whether the texts that are kept as they are have them.
+    words: Vec<(&'n [u8], bool)>,
+    /// Whether these texts have all of it.
+    whole_in_raw: bool,
+}
+
+fn split(text: &[u8], at: impl Fn(u8) -> bool) -> Vec<&[u8]> {
+    text.split(|byte| at(*byte)).filter(|piece| !piece.is_empty()).collect()
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')
+}
+
+impl<'n> Pieces<'n> {
+    fn of(text: &'n [u8], raw: &[u8]) -> Self {
+        let in_raw = |piece: &[u8]| !raw.is_empty() && memmem::find(raw, piece).is_some();
+        Self {
+            between_digits: split(text, |byte| byte.is_ascii_digit()),
+            between_hex: split(text, is_hex),
+            longest_hex: split(text, |byte| !is_hex(byte)).iter().map(|run| run.len()).max().unwrap_or(0),
+            between_words: split(text, is_word),
+            words: split(text, |byte| !is_word(byte)).into_iter().map(|word| (word, in_raw(word))).collect(),
+            whole_in_raw: in_raw(text),
+        }
+    }
+}
+
+impl PatternInfo {
+    /// The text between slots.
+    fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = Some(&self.text[..]);
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let Some(at) = text.iter().position(|byte| *byte >= WORD) else {
+                rest = None;
+                return Some(text);
+            };
+            rest = text.get(at + 1 + usize::from(text[at] == HEX)..);
+            Some(&text[..at])
+        })
+    }
+
+    /// No value has a longer run of characters of hexadecimal words.
+    fn longest_hex(&self) -> usize {
+        let mut slots = self.slots.iter();
+        let (mut longest, mut run) = (0, 0);
+        let mut bytes = self.text.iter();
+        while let Some(byte) = bytes.next() {
+            run += match *byte {
+                HEX | DIGITS | WORD => {
+                    if *byte == HEX {
+                        bytes.next();
+                    }
+                    match slots.next() {
+                        Some(SlotInfo::Hex(format)) => format.text_len(),
+                        _ => MAX_DIGITS,
+                    }
+                }
+                byte if is_hex(byte) => 1,
+                _ => {
+                    run = 0;
+                    continue;
+                }
+            };
+            longest = longest.max(run);
+        }
+        longest
+    }
+
+    fn has_literal(&self, piece: &[u8]) -> bool {
+        self.literals().any(|literal| memmem::find(literal, piece).is_some())
+    }
+
+    fn verdict(&self, condition: Condition<'_>, pieces: &Pieces<'_>, words: &Words) -> PatternVerdict {
+        if self.slots.is_empty() {
+            return if condition.holds(&self.text) { PatternVerdict::Always } else { PatternVerdict::Never };
+        }
+        if let Condition::Contains(text) = condition
+            && self.has_literal(text)
+        {
+            return PatternVerdict::Always;
+        }
+        let has_words =
+            self.slots.iter().any(|slot| matches!(slot, SlotInfo::Words(..) | SlotInfo::Raw(_) | SlotInfo::SharedRaw))
+                || self.text.contains(&WORD);
+        let possible = if has_words {
+            pieces.between_words.iter().all(|piece| self.has_literal(piece))
+                && pieces
+                    .words
+                    .iter()
+                    .all(|(word, in_raw)| self.slots.iter().any(|slot| slot.may_hold(word, *in_raw, words)))
+        } else if self.text.contains(&HEX) {
+            pieces.longest_hex <= self.longest_hex() && pieces.between_hex.iter().all(|piece| self.has_literal(piece))
+        } else {
+            pieces.between_digits.iter().all(|piece| self.has_literal(piece))
+        };
+        if possible { PatternVerdict::Maybe } else { PatternVerdict::Never }
+    }
+}
+
+impl SlotInfo {
+    /// Whether a value of the slot may have a piece of a word in it.
+    fn may_hold(&self, piece: &[u8], in_raw: bool, words: &Words) -> bool {
+        match self {
+            Self::Digits(..) | Self::SharedDigits => piece.len() <= MAX_DIGITS && piece.iter().all(u8::is_ascii_digit),
+            Self::Hex(format) => piece.len() <= format.digits() && piece.iter().all(|byte| is_hex(*byte)),
+            Self::Words(dictionary, _) => {
+                let finder = memmem::Finder::new(piece);
+                dictionary.iter().any(|word| finder.find(words.get(*word)).is_some())
+            }
+            Self::Raw(_) | Self::SharedRaw => in_raw,
+        }
+    }
+}
+
 /// Rows of a composite column, decoded but not yet written out.
 #[derive(Debug, Default)]
 pub(crate) struct CompositeRows {
@@ -555,6 +734,11 @@ pub(crate) struct CompositeRows {
 }
 
 impl CompositeRows {
+    /// Rank of the pattern of a decoded row.
+    pub(super) fn rank(&self, row: usize) -> usize {
+        self.rows.get(row).map_or(usize::MAX, |(rank, _)| *rank as usize)
+    }
+
     pub(super) fn clear(&mut self) {
         self.rows.clear();
         self.values.clear();
@@ -593,45 +777,89 @@ impl Composite {
             return Err(cursor.malformed("more blocks than bytes"));
         }
         let (mut ends, mut end) = (Vec::with_capacity(blocks), 0u32);
+        let (mut raw_ends, mut raw_end) = (Vec::with_capacity(blocks), 0u32);
         for _ in 0..blocks {
-            let len = cursor.bounded(u32::MAX as usize, "block is too long")? as u32;
-            end = end.checked_add(len).ok_or_else(|| cursor.malformed("column is too long"))?;
-            ends.push(end);
+            for (end, ends) in [(&mut end, &mut ends), (&mut raw_end, &mut raw_ends)] {
+                let len = cursor.bounded(u32::MAX as usize, "block is too long")? as u32;
+                *end = end.checked_add(len).ok_or_else(|| cursor.malformed("column is too long"))?;
+                ends.push(*end);
+            }
         }
-        Ok(Self { log, patterns, rank, shared, lengths, ends })
+        Ok(Self { log, patterns, rank, shared, lengths, ends, raw_ends })
     }
 
     /// Bytes of the payload.
     pub(super) fn payload_len(&self) -> usize {
+        self.blocks_len() + self.raw_ends.last().copied().unwrap_or(0) as usize
+    }
+
+    fn blocks_len(&self) -> usize {
         self.ends.last().copied().unwrap_or(0) as usize
     }
 
     /// Bytes of the payload that a block needs.
     pub(super) fn extent(&self, block: usize) -> Range<usize> {
-        let end = |block: usize| self.ends.get(block).copied().unwrap_or(0) as usize;
-        if block == 0 { 0..end(0) } else { end(block - 1)..end(block) }
+        part(&self.ends, block)
     }
 
-    /// Appends the first `count` rows of a block. `payload`: the bytes of [`Composite::extent`] and the padding after them.
-    pub(super) fn decode(&self, payload: &[u8], count: usize, out: &mut CompositeRows) -> Result<(), Malformed> {
+    /// Bytes of the payload with the texts of a block that are kept as they are.
+    pub(super) fn raw_extent(&self, block: usize) -> Range<usize> {
+        let base = self.blocks_len();
+        let range = part(&self.raw_ends, block);
+        base + range.start..base + range.end
+    }
+
+    /// Bytes of the payload with all texts that are kept as they are.
+    pub(super) fn all_raw_extent(&self) -> Range<usize> {
+        let base = self.blocks_len();
+        base..base + self.raw_ends.last().copied().unwrap_or(0) as usize
+    }
+
+    /// For each pattern, and last for values without one, what is to be said of a condition. `raw`: all texts that are kept as they are.
+    pub(super) fn verdicts(&self, condition: Condition<'_>, words: &Words, raw: &[u8]) -> Vec<PatternVerdict> {
+        let pieces = Pieces::of(condition.text(), raw);
+        let of_patterns = self.patterns.iter().map(|pattern| pattern.verdict(condition, &pieces, words));
+        let odd = if pieces.whole_in_raw { PatternVerdict::Maybe } else { PatternVerdict::Never };
+        of_patterns.chain([odd]).collect()
+    }
+
+    /// Appends the first `count` rows of a block. `payload`: the bytes of [`Composite::extent`] and the padding after them,
+    /// `raw`: those of [`Composite::raw_extent`].
+    pub(super) fn decode(
+        &self,
+        payload: &[u8],
+        raw: &[u8],
+        count: usize,
+        out: &mut CompositeRows,
+    ) -> Result<(), Malformed> {
         let mut decoder = Decoder::new(BitReader::new(payload), self.log)?;
+        let mut next_raw = out.raw.len();
+        out.raw.extend_from_slice(raw);
         for _ in 0..count {
             let rank = self.rank.decode(&mut decoder)?;
             out.rows.push((rank.min(u64::from(u32::MAX)) as u32, out.values.len() as u32));
             match self.patterns.get(rank as usize) {
                 Some(pattern) => {
                     for slot in &pattern.slots {
-                        self.decode_slot(slot, &mut decoder, out)?;
+                        self.decode_slot(slot, &mut decoder, &mut next_raw, out)?;
                     }
                 }
-                None if rank == self.patterns.len() as u64 => decode_raw(&self.lengths, &mut decoder, out)?,
+                None if rank == self.patterns.len() as u64 => {
+                    decode_raw(&self.lengths, &mut decoder, &mut next_raw, out)?;
+                }
                 None => return Err(Malformed { what: "pattern that is not there", at: 0 }),
             }
         }
         Ok(())
     }
 
-    fn decode_slot(&self, slot: &SlotInfo, decoder: &mut Decoder<'_>, out: &mut CompositeRows) -> Result<(), Malformed> {
+    fn decode_slot(
+        &self,
+        slot: &SlotInfo,
+        decoder: &mut Decoder<'_>,
+        next_raw: &mut usize,
+        out: &mut CompositeRows,
+    ) -> Result<(), Malformed> {
         match slot {
             SlotInfo::Digits(_, number) => out.values.push(number.decode(decoder)?),
             SlotInfo::SharedDigits => out.values.push(self.shared.decode(decoder)?),
@@ -645,8 +873,8 @@ impl Composite {
                     out.values.push(take_wide(decoder.bits(), digits * 4)?);
                 }
             }
-            SlotInfo::Raw(lengths) => decode_raw(lengths, decoder, out)?,
-            SlotInfo::SharedRaw => decode_raw(&self.lengths, decoder, out)?,
+            SlotInfo::Raw(lengths) => decode_raw(lengths, decoder, next_raw, out)?,
+            SlotInfo::SharedRaw => decode_raw(&self.lengths, decoder, next_raw, out)?,
         }
         Ok(())
     }
@@ -688,9 +916,13 @@ impl Composite {
             SlotInfo::Words(words, number) => number.heap_bytes() + words.len() * 4,
             _ => 0,
         };
-        let of_pattern = |pattern: &PatternInfo| pattern.text.len() + pattern.slots.iter().map(of_slot).sum::<usize>() + 96;
-        self.patterns.iter().map(of_pattern).sum::<usize>() + self.ends.len() * 4
-            + self.rank.heap_bytes() + self.shared.heap_bytes() + self.lengths.heap_bytes()
+        let of_pattern =
+            |pattern: &PatternInfo| pattern.text.len() + pattern.slots.iter().map(of_slot).sum::<usize>() + 96;
+        self.patterns.iter().map(of_pattern).sum::<usize>()
+            + self.ends.len() * 4
+            + self.rank.heap_bytes()
+            + self.shared.heap_bytes()
+            + self.lengths.heap_bytes()
     }
 }
 
@@ -702,9 +934,7 @@ impl SlotInfo {
                 let format = HexFormat::from_code(cursor.byte()?);
                 Self::Hex(format.ok_or_else(|| cursor.malformed("hexadecimal digits in an unknown format"))?)
             }
-            SLOT_WORDS => {
-                Self::Words(read_words(cursor)?, NumberModel::read(cursor, log)?)
-            }
+            SLOT_WORDS => Self::Words(read_words(cursor)?, NumberModel::read(cursor, log)?),
             SLOT_RAW => Self::Raw(NumberModel::read(cursor, log)?),
             SLOT_SHARED_DIGITS => Self::SharedDigits,
             SLOT_SHARED_RAW => Self::SharedRaw,
@@ -713,13 +943,23 @@ impl SlotInfo {
     }
 }
 
-fn decode_raw(lengths: &NumberModel, decoder: &mut Decoder<'_>, out: &mut CompositeRows) -> Result<(), Malformed> {
+fn part(ends: &[u32], at: usize) -> Range<usize> {
+    let end = |at: usize| ends.get(at).copied().unwrap_or(0) as usize;
+    if at == 0 { 0..end(0) } else { end(at - 1)..end(at) }
+}
+
+/// Takes a text that is kept as it is: where it is in `CompositeRows::raw`, and its length.
+fn decode_raw(
+    lengths: &NumberModel,
+    decoder: &mut Decoder<'_>,
+    next_raw: &mut usize,
+    out: &mut CompositeRows,
+) -> Result<(), Malformed> {
     let len = lengths.decode(decoder)?;
-    let start = out.raw.len();
-    out.values.push((start as u64) << 32 | len & 0xffff_ffff);
-    // Each byte is there or an error: nothing is allocated for a length alone.
-    for _ in 0..len {
-        out.raw.push(decoder.bits().take(8)? as u8);
+    if len > MAX_RAW || *next_raw + len as usize > out.raw.len() {
+        return Err(Malformed { what: "text is longer than it can be", at: 0 });
     }
+    out.values.push((*next_raw as u64) << 32 | len);
+    *next_raw += len as usize;
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::composite::{Parsed, Plan};
+use super::composite::{MAX_RAW, Parsed, Plan};
 use super::gather::Gathered;
 use super::hex::{self, HexFormat};
 use super::number::{FormatFinder, NumberFormat, any_digits};
@@ -59,7 +59,7 @@ pub(in crate::segment) fn encode(
         Candidate::Hex(format) => {
             params.extend_from_slice(&[HEX, format.code()]);
             for row in 0..column.rows() {
-                put_hex(format, column.get(row), payload);
+                payload.append(&mut hex::bytes(column.get(row)));
             }
         }
         Candidate::Time(format, differences) => {
@@ -127,7 +127,8 @@ fn dictionary_cost(column: &Gathered) -> Option<f64> {
 
 fn times(column: &Gathered, entry_ns: &[i64]) -> Option<(TimeFormat, Vec<u64>)> {
     let first = TimeFormat::find(column.text(0))?;
-    let parse = |format: &TimeFormat| (0..column.texts()).map(|at| format.parse(column.text(at))).collect::<Option<Vec<i64>>>();
+    let parse =
+        |format: &TimeFormat| (0..column.texts()).map(|at| format.parse(column.text(at))).collect::<Option<Vec<i64>>>();
     let (format, times) = match parse(&first) {
         Some(times) => (first, times),
         None => {
@@ -148,9 +149,8 @@ fn times(column: &Gathered, entry_ns: &[i64]) -> Option<(TimeFormat, Vec<u64>)> 
 
 fn numbers(column: &Gathered) -> Option<(NumberFormat, Vec<u64>, f64)> {
     let mut finder = FormatFinder::default();
-    let of_texts: Option<Vec<u64>> = (0..column.texts())
-        .map(|at| any_digits(column.text(at)).inspect(|number| finder.add(*number)))
-        .collect();
+    let of_texts: Option<Vec<u64>> =
+        (0..column.texts()).map(|at| any_digits(column.text(at)).inspect(|number| finder.add(*number))).collect();
     let of_texts = of_texts?;
     let format = finder.format();
     let values: Vec<u64> = (0..column.rows()).map(|row| format.of_any(of_texts[column.text_of(row)])).collect();
@@ -167,20 +167,6 @@ fn hex_format(column: &Gathered) -> Option<HexFormat> {
     (1..column.texts()).all(|at| HexFormat::find(column.text(at)) == Some(format)).then_some(format)
 }
 
-/// Appends the digits of a text, two a byte.
-fn put_hex(format: HexFormat, text: &[u8], payload: &mut Vec<u8>) {
-    let mut high = None;
-    for byte in text.iter().filter(|byte| **byte != b'-') {
-        let digit = hex::number(&[*byte]) as u8;
-        match high.take() {
-            None => high = Some(digit),
-            Some(high) => payload.push(high << 4 | digit),
-        }
-    }
-    debug_assert_eq!(high.is_some(), format.digits() % 2 == 1);
-    payload.extend(high.map(|high| high << 4));
-}
-
 /// A plan for the column with patterns, of numbers alone or of words, if there are few enough of them.
 fn composite(column: &Gathered, words: &mut WordsBuilder) -> Option<Plan> {
     let rows = column.rows();
@@ -195,6 +181,9 @@ fn composite(column: &Gathered, words: &mut WordsBuilder) -> Option<Plan> {
         }
         (parsed.patterns() * 4 <= rows + 16).then_some(parsed)
     };
+    if (0..column.texts()).any(|at| column.text(at).len() as u64 > MAX_RAW) {
+        return None;
+    }
     let parsed = parse(Parsed::add_numbers).or_else(|| parse(Parsed::add_words))?;
     Some(parsed.plan(column, words))
 }

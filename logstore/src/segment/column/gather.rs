@@ -75,7 +75,7 @@ impl Gathered {
     }
 
     /// Number of distinct values, unless they are too many to be known.
-    pub(super) fn distinct(&self) -> Option<usize> {
+    pub(in crate::segment) fn distinct(&self) -> Option<usize> {
         self.rows.is_some().then_some(self.ends.len())
     }
 
@@ -116,7 +116,8 @@ impl Gathered {
         let mut order: Vec<u32> = (0..self.ends.len() as u32).collect();
         // Quarter octaves of the count: as fine as the tokens that ranks become.
         let class = |id: u32| (f64::from(counts[id as usize]).log2() * 4.0) as i32;
-        order.sort_by(|a, b| class(*b).cmp(&class(*a)).then_with(|| self.text(*a as usize).cmp(self.text(*b as usize))));
+        order
+            .sort_by(|a, b| class(*b).cmp(&class(*a)).then_with(|| self.text(*a as usize).cmp(self.text(*b as usize))));
         let mut ranks = vec![0; order.len()];
         for (rank, id) in order.iter().enumerate() {
             ranks[*id as usize] = rank as u64;
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     fn many_values_are_kept_as_they_are() {
         let mut column = Gathered::new();
-        let value = |i: usize| if i % 4 == 0 { "same".to_owned() } else { i.to_string() };
+        let value = |i: usize| if i.is_multiple_of(4) { "same".to_owned() } else { i.to_string() };
         for i in 0..5_000 {
             column.push(value(i).as_bytes());
         }

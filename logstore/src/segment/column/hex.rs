@@ -2,7 +2,7 @@
 
 /// How hexadecimal digits are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HexFormat {
+pub(in crate::segment) enum HexFormat {
     /// So many lower-case digits.
     Digits(u8),
     /// Thirty-two lower-case digits in groups of 8, 4, 4, 4 and 12 with dashes between them.
@@ -111,6 +111,16 @@ pub(super) fn number(digits: &[u8]) -> u64 {
         let digit = if byte.is_ascii_digit() { byte - b'0' } else { (byte - b'a').wrapping_add(10) };
         number << 4 | u64::from(digit & 15)
     })
+}
+
+/// The digits of a text (with or without dashes), two a byte; a last one alone is the upper half of its byte.
+pub(super) fn bytes(text: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'-').collect();
+    let pair = |pair: &[u8]| match pair {
+        [high] => (number(&[*high]) << 4) as u8,
+        pair => number(pair) as u8,
+    };
+    digits.chunks(2).map(pair).collect()
 }
 
 /// Appends the last `digits` hexadecimal digits of a number.

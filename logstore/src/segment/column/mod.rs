@@ -5,6 +5,7 @@ mod encode;
 mod gather;
 mod hex;
 mod number;
+mod search;
 mod text;
 mod time;
 
@@ -12,8 +13,9 @@ use std::ops::Range;
 
 pub(super) use encode::encode;
 pub(super) use gather::Gathered;
+pub(super) use search::{Condition, OwnedCondition, Rows, Test, Verdict, prepare};
 
-use composite::{Composite, CompositeRows};
+use composite::{Composite, CompositeRows, PatternVerdict};
 use hex::HexFormat;
 use number::NumberFormat;
 use text::Text;
@@ -73,10 +75,6 @@ impl Column {
             _ => return Err(cursor.malformed("unknown form of a column")),
         };
         Ok(Self { rows, form })
-    }
-
-    pub(super) fn form(&self) -> &Form {
-        &self.form
     }
 
     /// Bytes of the payload.
@@ -145,8 +143,10 @@ impl Decoded {
                 loaded.start = rows.start / BLOCK_ROWS * BLOCK_ROWS;
                 for block in loaded.start / BLOCK_ROWS..rows.end.div_ceil(BLOCK_ROWS) {
                     let bytes = payload.get(composite.extent(block))?;
+                    let raw_extent = composite.raw_extent(block);
+                    let raw = &payload.get(raw_extent.clone())?[..raw_extent.len()];
                     let count = (rows.end - block * BLOCK_ROWS).min(BLOCK_ROWS);
-                    composite.decode(bytes, count, &mut self.composite).map_err(|e| payload.damaged(e))?;
+                    composite.decode(bytes, raw, count, &mut self.composite).map_err(|e| payload.damaged(e))?;
                 }
             }
             Form::Text(text) => {
@@ -157,10 +157,7 @@ impl Decoded {
                     &mut self.text,
                     &mut self.ends,
                 );
-                result.map_err(|failure| match failure {
-                    Failure::Store(error) => error,
-                    Failure::Malformed(malformed) => payload.damaged(malformed),
-                })?;
+                result.map_err(|failure| failure.of(payload))?;
             }
         }
         self.rows = loaded;
@@ -175,6 +172,28 @@ impl Decoded {
     /// The number behind a decoded row of a column of a dictionary, numbers or times.
     pub(super) fn value(&self, row: usize) -> u64 {
         self.values.get(row.wrapping_sub(self.rows.start)).copied().unwrap_or(0)
+    }
+
+    /// The rows that are decoded.
+    fn rows(&self) -> &Range<usize> {
+        &self.rows
+    }
+
+    /// The decoded texts, or bytes of hexadecimal digits, one after the other, and the ends of the texts.
+    fn texts(&self) -> (&[u8], &[u32]) {
+        (&self.text, &self.ends)
+    }
+
+    /// Bytes of a decoded row of a column of hexadecimal digits.
+    fn hex(&self, row: usize, width: usize) -> &[u8] {
+        let at = row.wrapping_sub(self.rows.start).wrapping_mul(width);
+        self.text.get(at..at.wrapping_add(width)).unwrap_or(&[])
+    }
+
+    /// What is said of the pattern of a decoded row of a composite column.
+    fn pattern(&self, row: usize, verdicts: &[PatternVerdict]) -> PatternVerdict {
+        let rank = self.composite.rank(row.wrapping_sub(self.rows.start));
+        verdicts.get(rank).copied().unwrap_or(PatternVerdict::Maybe)
     }
 
     /// Appends the text of a decoded row.
@@ -234,6 +253,15 @@ static HEX_PAIRS: [[u8; 2]; 256] = {
 enum Failure {
     Store(Error),
     Malformed(Malformed),
+}
+
+impl Failure {
+    fn of(self, payload: &impl Payload) -> Error {
+        match self {
+            Self::Store(error) => error,
+            Self::Malformed(malformed) => payload.damaged(malformed),
+        }
+    }
 }
 
 impl From<Malformed> for Failure {

@@ -7,7 +7,7 @@ pub(super) const MAX_DIGITS: usize = 18;
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NumberFormat {
+pub(in crate::segment) enum NumberFormat {
     /// Without leading zeros.
     Plain,
     /// With so many digits.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::bits::PADDING;
-use crate::segment::words::{WordsBuilder, WordsInfo};
+use crate::segment::words::WordsBuilder;
 
 struct Bytes(Vec<u8>);
 
@@ -37,10 +37,7 @@ fn encoded(values: &[String]) -> Encoded {
     let mut words = WordsBuilder::default();
     let (mut params, mut payload) = (Vec::new(), Vec::new());
     encode(&column, &entry_ns, &mut words, &mut params, &mut payload).unwrap();
-    let packed = words.finish().unwrap();
-    let mut info = Vec::new();
-    packed.write(&mut info);
-    let words = WordsInfo::read(&mut Cursor::new(&info)).unwrap().unpack(&packed.payload).unwrap();
+    let words = Words::read(words.finish()).unwrap();
     Encoded { params, payload, words, entry_ns }
 }
 
@@ -80,7 +77,9 @@ fn columns_take_the_form_that_suits_them() {
     let noise = |i: u64| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes());
     let make = |f: &dyn Fn(u64) -> String| (0..3_000).map(f).collect::<Vec<String>>();
     let base36 = |i: u64| -> String {
-        (0..12).map(|k| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[(noise(i * 31 + k) % 36) as usize])).collect()
+        (0..12)
+            .map(|k| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[(noise(i * 31 + k) % 36) as usize]))
+            .collect()
     };
     let uuid = |i: u64| -> String {
         let hex = format!("{:016x}{:016x}", noise(i), noise(i + 1_000_000));
@@ -101,8 +100,24 @@ fn columns_take_the_form_that_suits_them() {
         ("odd hex", make(&|i| format!("{:07x}", noise(i) >> 36)), HEX, 12_010),
         ("times", make(&|i| iso(entry(i))), TIME, 20),
         ("times with jitter", make(&|i| iso(entry(i) - (noise(i) % 50) as i64 * 1_000_000)), TIME, 2_700),
-        ("addresses", make(&|i| format!("10.{}.{}.{}", noise(i) % 4, noise(i + 9) % 256, noise(i + 77) % 256)), COMPOSITE, 7_400),
-        ("durations", make(&|i| if noise(i) % 9 == 0 { format!("{}.{:03}s", noise(i) % 9, noise(i) % 1_000) } else { format!("{}ms", noise(i) % 1_000) }), COMPOSITE, 4_800),
+        (
+            "addresses",
+            make(&|i| format!("10.{}.{}.{}", noise(i) % 4, noise(i + 9) % 256, noise(i + 77) % 256)),
+            COMPOSITE,
+            7_400,
+        ),
+        (
+            "durations",
+            make(&|i| {
+                if noise(i) % 9 == 0 {
+                    format!("{}.{:03}s", noise(i) % 9, noise(i) % 1_000)
+                } else {
+                    format!("{}ms", noise(i) % 1_000)
+                }
+            }),
+            COMPOSITE,
+            4_800,
+        ),
         ("uuids", make(&uuid), HEX, 48_010),
         ("texts with uuids", make(&|i| format!("job {}", uuid(i))), COMPOSITE, 48_800),
         ("keys", make(&|i| format!("SHA256:{}", base36(i))), COMPOSITE, 36_200),

@@ -1,15 +1,21 @@
 //! Columns of texts that share nothing: one after the other, as they are or compressed, with their lengths.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
+use parking_lot::Mutex;
 
 use super::gather::Gathered;
 use crate::bytes::{Cursor, Malformed, put_varint};
-use crate::codec::bits::PADDING;
 use crate::codec::ints::{self, BLOCK_ROWS, Ints};
+use crate::codec::zstandard;
 
 /// Compressed together: rows of about this many bytes of text, whole blocks.
 const PAGE_BYTES: usize = 64 << 10;
 const LEVEL: i32 = 3;
+/// Compressed texts up to this many bytes are looked through before single rows are.
+const MAX_LOOK: u64 = 1 << 20;
 /// A page is never longer than this once decompressed.
 const MAX_PAGE: usize = 1 << 30;
 
@@ -19,13 +25,17 @@ pub(crate) struct Text {
     lengths: Ints,
     /// Ends of the blocks' texts in the whole text.
     block_ends: Vec<u64>,
-    /// Compressed: for each page its first block, where it begins in the payload after the lengths, and where in the text.
+    /// Compressed: for each page where it begins in the payload after the lengths, and where in the text; and where the last one ends.
     pages: Option<Vec<Page>>,
+    /// The page that was decompressed last: units next to each other share pages.
+    last_page: Mutex<Option<Arc<PlainPage>>>,
 }
+
+/// Number of a page and its decompressed text.
+type PlainPage = (usize, Vec<u8>);
 
 #[derive(Clone, Copy, Debug)]
 struct Page {
-    block: usize,
     payload: usize,
     text: u64,
 }
@@ -111,13 +121,13 @@ impl Text {
         }
         let count = cursor.count()?;
         if count == 0 {
-            return Ok(Self { lengths, block_ends, pages: None });
+            return Ok(Self { lengths, block_ends, pages: None, last_page: Mutex::default() });
         }
         let mut pages = Vec::with_capacity(count + 1);
         let (mut block, mut payload) = (0, 0usize);
         for _ in 0..=count {
             let text = if block == 0 { 0 } else { block_ends[block - 1] };
-            pages.push(Page { block, payload, text });
+            pages.push(Page { payload, text });
             if pages.len() <= count {
                 block += cursor.bounded(blocks - block, "more blocks in pages than there are")?;
                 payload += cursor.bounded(MAX_PAGE, "page is too long")?;
@@ -126,7 +136,7 @@ impl Text {
         if block != blocks || pages.windows(2).any(|pair| pair[1].text - pair[0].text > MAX_PAGE as u64) {
             return Err(cursor.malformed("pages do not hold all blocks"));
         }
-        Ok(Self { lengths, block_ends, pages: Some(pages) })
+        Ok(Self { lengths, block_ends, pages: Some(pages), last_page: Mutex::default() })
     }
 
     fn text_len(&self) -> u64 {
@@ -197,17 +207,55 @@ impl Text {
             if this.text >= end {
                 break;
             }
-            let range = base + this.payload..base + next.payload;
-            let len = range.len();
-            let bytes = payload(range)?.get(..len).ok_or(Malformed { what: "page is missing", at: 0 })?;
-            let plain = zstd::bulk::decompress(bytes, (next.text - this.text) as usize);
-            let plain = plain.map_err(|_| Malformed { what: "page cannot be decompressed", at: 0 })?;
+            let plain = self.page(&payload, base, page, this, next)?;
+            let plain = &plain.1;
             let from = start.saturating_sub(this.text) as usize;
             let to = ((end - this.text) as usize).min(plain.len());
             text.extend_from_slice(plain.get(from..to).ok_or(Malformed { what: "page is too short", at: 0 })?);
             page += 1;
         }
         Ok(())
+    }
+
+    fn page<'d, E: From<Malformed>>(
+        &self,
+        payload: impl Fn(Range<usize>) -> Result<&'d [u8], E>,
+        base: usize,
+        number: usize,
+        this: &Page,
+        next: &Page,
+    ) -> Result<Arc<PlainPage>, E> {
+        if let Some(last) = &*self.last_page.lock()
+            && last.0 == number
+        {
+            return Ok(last.clone());
+        }
+        let range = base + this.payload..base + next.payload;
+        let len = range.len();
+        let bytes = payload(range)?.get(..len).ok_or(Malformed { what: "page is missing", at: 0 })?;
+        let plain = zstandard::decompress(bytes, (next.text - this.text) as usize);
+        let plain = plain.map_err(|_| Malformed { what: "page cannot be decompressed", at: 0 })?;
+        let page = Arc::new((number, plain));
+        *self.last_page.lock() = Some(page.clone());
+        Ok(page)
+    }
+
+    /// Whether a text stands in the texts, as far as that is worth looking: true when it is not known.
+    pub(super) fn may_contain<'d, E: From<Malformed>>(
+        &self,
+        payload: impl Fn(Range<usize>) -> Result<&'d [u8], E>,
+        text: &[u8],
+    ) -> Result<bool, E> {
+        if self.pages.is_none() {
+            let all = payload(self.lengths.payload_len()..self.payload_len())?;
+            return Ok(memmem::find(all, text).is_some());
+        }
+        if self.text_len() > MAX_LOOK {
+            return Ok(true);
+        }
+        let mut all = Vec::new();
+        self.read_text(payload, 0, self.text_len(), &mut all)?;
+        Ok(memmem::find(&all, text).is_some())
     }
 
     /// Bytes of memory.
@@ -219,6 +267,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::bits::PADDING;
 
     fn check(values: &[String], compressed: bool) {
         let mut column = Gathered::new();
@@ -249,7 +298,8 @@ mod tests {
     #[test]
     fn texts_come_back() {
         let noise = |i: u64| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes());
-        let letters = |i: u64| (0..5 + i % 9).map(|k| char::from(33 + (noise(i * 97 + k) % 94) as u8)).collect::<String>();
+        let letters =
+            |i: u64| (0..5 + i % 9).map(|k| char::from(33 + (noise(i * 97 + k) % 94) as u8)).collect::<String>();
         check(&(0..3_000).map(letters).collect::<Vec<_>>(), false);
         check(&(0..3_000).map(|i| format!("a long text about thing {i} ").repeat(i % 20)).collect::<Vec<_>>(), true);
         check(&["one".to_owned()], false);

@@ -41,7 +41,7 @@ enum Fraction {
 
 /// How a time is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TimeFormat {
+pub(in crate::segment) struct TimeFormat {
     layout: Layout,
     fraction: Fraction,
     suffix: Vec<u8>,
@@ -131,6 +131,30 @@ impl TimeFormat {
 
     fn unit_ns(&self) -> i64 {
         10i64.pow(9 - self.digits())
+    }
+
+    /// Whether a time in this format may have a text in it, as far as what stands between digits tells.
+    pub(super) fn may_contain(&self, text: &[u8]) -> bool {
+        let middle: &[u8] = match &self.layout {
+            Layout::Iso(middle) => std::slice::from_ref(middle),
+            _ => b"",
+        };
+        let separator: &[u8] = match &self.fraction {
+            Fraction::Digits(separator, _) | Fraction::Trimmed(separator) => std::slice::from_ref(separator),
+            Fraction::None | Fraction::Joined(_) => b"",
+        };
+        let holds = |piece: &[u8]| match self.layout {
+            Layout::Iso(_) => piece == b"-" || piece == b":" || piece == middle,
+            Layout::Clf => {
+                let name = piece.strip_prefix(b"/").unwrap_or(piece);
+                let name = name.strip_suffix(b"/").unwrap_or(name);
+                piece == b":" || MONTHS.iter().any(|month| memchr::memmem::find(&month[..], name).is_some())
+            }
+            Layout::Clock => piece == b":",
+            Layout::Epoch => false,
+        };
+        let mut pieces = text.split(u8::is_ascii_digit).filter(|piece| !piece.is_empty());
+        pieces.all(|piece| holds(piece) || piece == separator || memchr::memmem::find(&self.suffix, piece).is_some())
     }
 
     /// The time of a text in units, if it is written in this very format.
@@ -318,6 +342,15 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(round_trip(text), want, "{text}");
         }
+        let may = |time: &str, text: &str| TimeFormat::find(time.as_bytes()).unwrap().may_contain(text.as_bytes());
+        for text in ["05/Jan", "Jan", "/Ja", "an/2026:10", ":00:03", "7", "Feb/"] {
+            assert!(may("05/Jan/2026:10:00:03", text), "{text}");
+        }
+        for text in ["GET", "Janx", "05-", "/Jan:"] {
+            assert!(!may("05/Jan/2026:10:00:03", text), "{text}");
+        }
+        assert!(may("2026-01-05T10:00:02.172903+00:00", "-05T10:00:02.172903+00:0"));
+        assert!(!may("2026-01-05T10:00:02.172903+00:00", "05Z"));
         let trimmed = TimeFormat::find(b"2026-01-05T10:00:02.17Z").unwrap().trimmed().unwrap();
         for text in ["2026-01-05T10:00:02Z", "2026-01-05T10:00:02.1Z", "2026-01-05T10:00:02.123456789Z"] {
             assert!(trimmed.parse(text.as_bytes()).is_some(), "{text}");

@@ -1,0 +1,343 @@
+//! Following a query live over a websocket: first what is stored already, then what comes.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use logql::ast::{Expr, LogExpr};
+use logql::params::{self, Params as _};
+use logql::{Entry, LogParams, QueryContext, QueryError};
+use model::{Direction, Labels, LogSource};
+
+use super::answer::{Answer, ApiError};
+use super::params::Params;
+use super::{checks, encode};
+use crate::queries::Job;
+use crate::state::{App, Scope};
+use crate::tail::{Follower, PushedSource};
+
+/// Most seconds that entries may be held back.
+const MAX_DELAY_S: u64 = 5;
+/// Most entries of a frame.
+const FRAME_ENTRIES: usize = 100;
+/// Bytes of lines at which a frame is full.
+const FRAME_BYTES: usize = 1 << 20;
+/// How often the other side is asked whether it is there.
+const PING: Duration = Duration::from_secs(5);
+/// A client that takes no frame for this long is given up.
+const STALLED: Duration = Duration::from_secs(60);
+/// How long what came live is compared with what was sent from the store.
+const OVERLAP: Duration = Duration::from_secs(10);
+
+/// Form of the frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Labels as an object.
+    V1 { categorize: bool },
+    /// Labels as text.
+    Legacy,
+}
+
+/// A tail as asked for.
+struct Tail {
+    expr: LogExpr,
+    start_ns: i64,
+    limit: usize,
+    delay: Duration,
+    form: Form,
+    job: Job,
+}
+
+/// Frames of the current API.
+pub(super) async fn tail(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let categorize = super::query::categorizes(request.headers());
+    begin(app, request, Form::V1 { categorize }).await
+}
+
+/// Frames of the first API.
+pub(super) async fn legacy(State(app): State<Arc<App>>, request: Request) -> Answer {
+    begin(app, request, Form::Legacy).await
+}
+
+async fn begin(app: Arc<App>, request: Request, form: Form) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+    let (headers, params) = Params::read(Request::from_parts(parts, body)).await?;
+    let tenant = app.tenants.one_named(&headers)?;
+    let text = params.get("query");
+    let expr = logql::parse(text, super::query::parse_options(&params))?;
+    let (limit, delay) = (params::limit(&params)?, delay(params.get("delay_for"))?);
+    let now_ns = crate::now_ns();
+    let start_ns = match params.get("start") {
+        "" => params::bounds(&params, now_ns)?.0,
+        start => {
+            params::parse_time(start).map_err(|e| ApiError::bad(format!("could not parse 'start' parameter: {e}")))?
+        }
+    };
+    let scope = app.scope(&headers).await?;
+    let tags = checks::tags(&headers);
+    checks::admit(text, &expr, &tags, &scope.limits)?;
+    let kind = checks::kind(&expr);
+    let Expr::Log(expr) = expr else { return Err(ApiError::bad("only log selector is supported")) };
+    let (start_ns, _) = checked_start(start_ns, now_ns, &scope);
+    let upgrade = upgrade.map_err(|rejection| {
+        ApiError::new(StatusCode::BAD_REQUEST, format!("Bad Request\nwebsocket: {}", rejection.body_text()))
+    })?;
+    let hub = app.tenants.hub(&tenant);
+    let most = scope.limits.max_concurrent_tail_requests;
+    let follower = hub.follow(expr.selector.matchers.clone(), most).map_err(|count| {
+        ApiError::bad(format!("max concurrent tail requests limit exceeded, count > limit ({count} > {most})"))
+    })?;
+    let job = super::query::job(&scope, text, kind, "range", tags);
+    let tail = Tail { expr, start_ns, limit, delay, form, job };
+    let upgrade = upgrade.max_message_size(64 << 10);
+    Ok(upgrade.on_upgrade(move |socket| run(app, socket, follower, tail)).into_response())
+}
+
+fn checked_start(start_ns: i64, now_ns: i64, scope: &Scope) -> (i64, i64) {
+    let lookback = scope.limits.max_query_lookback_ns;
+    let oldest = if lookback > 0 { now_ns.saturating_sub(lookback) } else { i64::MIN };
+    (start_ns.max(oldest), now_ns)
+}
+
+fn delay(text: &str) -> Result<Duration, ApiError> {
+    if text.is_empty() {
+        return Ok(Duration::ZERO);
+    }
+    let seconds: u64 =
+        text.parse().map_err(|_| ApiError::bad(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?;
+    if seconds > MAX_DELAY_S {
+        return Err(ApiError::bad(format!("delay_for can't be greater than {MAX_DELAY_S}")));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// An entry for comparing.
+type Seen = (i64, String, Box<str>);
+
+fn seen(entry: &Entry) -> Seen {
+    (entry.timestamp_ns, entry.labels.all.to_string(), entry.line.clone())
+}
+
+/// Why a tail ends.
+enum End {
+    /// The client is gone.
+    Gone,
+    /// The server or a limit ends it; the reason is sent.
+    Said(u16, String),
+}
+
+async fn run(app: Arc<App>, mut socket: WebSocket, follower: Follower, tail: Tail) {
+    let _active = app.tail.active.track();
+    let _streams = app.tail.streams.track();
+    if let End::Said(code, reason) = follow(&app, &mut socket, &follower, &tail).await {
+        let frame = CloseFrame { code, reason: reason.into() };
+        // The client may be gone by now.
+        let _ = tokio::time::timeout(Duration::from_secs(5), socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &Tail) -> End {
+    let begun = Instant::now();
+    let stored = match stored(app, tail).await {
+        Ok(stored) => stored,
+        Err(error) => return End::Said(close_code::ERROR, error.text),
+    };
+    // Entries that were stored while the tail began come both ways.
+    let mut overlap: HashSet<Seen> = stored.iter().map(seen).collect();
+    if let Err(end) = send(app, socket, tail, stored, Vec::new()).await {
+        return end;
+    }
+    let most = app.config.query.tail_max;
+    let end = tokio::time::sleep(if most.is_zero() { Duration::from_secs(365 * 86_400) } else { most });
+    tokio::pin!(end);
+    let mut ping = tokio::time::interval_at((Instant::now() + PING).into(), PING);
+    let mut held: VecDeque<(Instant, Vec<Entry>)> = VecDeque::new();
+    loop {
+        let due = held.front().map(|(since, _)| *since + tail.delay);
+        tokio::select! {
+            received = follower.receive() => {
+                let lost = received.lost;
+                let mut entries = match filter(tail, received.pieces).await {
+                    Ok(entries) => entries,
+                    Err(error) => return End::Said(close_code::ERROR, error.to_string()),
+                };
+                if begun.elapsed() < OVERLAP {
+                    entries.retain(|entry| overlap.is_empty() || !overlap.remove(&seen(entry)));
+                } else {
+                    overlap = HashSet::new();
+                }
+                let now = if tail.delay.is_zero() { std::mem::take(&mut entries) } else { Vec::new() };
+                if !entries.is_empty() {
+                    held.push_back((Instant::now(), entries));
+                }
+                if let Err(end) = send(app, socket, tail, now, lost).await {
+                    return end;
+                }
+            }
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                let mut entries = Vec::new();
+                while let Some((_, due)) = held.pop_front_if(|(since, _)| since.elapsed() >= tail.delay) {
+                    entries.extend(due);
+                }
+                // What was held back for a while is told in the order of its times.
+                entries.sort_by_key(|entry| entry.timestamp_ns);
+                if let Err(end) = send(app, socket, tail, entries, Vec::new()).await {
+                    return end;
+                }
+            }
+            message = socket.recv() => match message {
+                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return End::Gone,
+                Some(Ok(_)) => {}
+            },
+            _ = ping.tick() => {
+                if !deliver(socket, Message::Ping(Vec::new().into())).await {
+                    return End::Gone;
+                }
+            }
+            () = &mut end => return End::Said(close_code::NORMAL, "reached tail max duration limit".to_owned()),
+            () = app.stop.triggered() => return End::Said(close_code::AWAY, "server is stopping".to_owned()),
+        }
+    }
+}
+
+async fn deliver(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(tokio::time::timeout(STALLED, socket.send(message)).await, Ok(Ok(())))
+}
+
+/// The newest entries that are stored, oldest first.
+async fn stored(app: &App, tail: &Tail) -> Result<Vec<Entry>, ApiError> {
+    let end_ns = crate::now_ns();
+    if tail.start_ns >= end_ns {
+        return Ok(Vec::new());
+    }
+    let (expr, params) = (tail.expr.clone(), params(tail, (tail.start_ns, end_ns), Direction::Backward));
+    let limit = tail.limit;
+    let work = move |source: &dyn LogSource, context: &QueryContext<'_>| {
+        let mut found = collect(source, &expr, &params, context, limit)?;
+        found.reverse();
+        Ok(found)
+    };
+    Ok(app.queries.run(tail.job.clone(), work).await?.0)
+}
+
+fn params(tail: &Tail, (start_ns, end_ns): (i64, i64), direction: Direction) -> LogParams {
+    let categorize = matches!(tail.form, Form::V1 { categorize: true });
+    LogParams { start_ns, end_ns, direction, limit: tail.limit, interval_ns: 0, categorize, after: None }
+}
+
+fn collect(
+    source: &dyn LogSource,
+    expr: &LogExpr,
+    params: &LogParams,
+    context: &QueryContext<'_>,
+    limit: usize,
+) -> Result<Vec<Entry>, QueryError> {
+    let mut found = Vec::new();
+    logql::for_each_entry(source, expr, params, context, |entry, _| {
+        found.push(entry);
+        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+/// Runs the pipeline over what was published.
+async fn filter(tail: &Tail, pieces: Vec<Arc<crate::tail::Pushed>>) -> Result<Vec<Entry>, QueryError> {
+    if pieces.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (expr, params) = (tail.expr.clone(), params(tail, (tail.start_ns, i64::MAX), Direction::Forward));
+    let done = tokio::task::spawn_blocking(move || {
+        let context = QueryContext::at(crate::now_ns());
+        collect(&PushedSource(pieces), &expr, &params, &context, usize::MAX)
+    });
+    done.await.unwrap_or(Err(QueryError::Cancelled))
+}
+
+async fn send(
+    app: &App,
+    socket: &mut WebSocket,
+    tail: &Tail,
+    entries: Vec<Entry>,
+    mut lost: Vec<(Labels, i64)>,
+) -> Result<(), End> {
+    let mut rest = entries.as_slice();
+    while !rest.is_empty() || !lost.is_empty() {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.line.len();
+            bytes <= FRAME_BYTES
+        };
+        let count = rest.iter().take(FRAME_ENTRIES).take_while(fits).count().max(1).min(rest.len());
+        let (frame, others) = rest.split_at(count);
+        rest = others;
+        let text = frame_text(tail.form, frame, &std::mem::take(&mut lost));
+        app.tail.bytes.add(text.len() as u64);
+        let Ok(text) = String::from_utf8(text) else { return Err(End::Gone) };
+        if !deliver(socket, Message::Text(text.into())).await {
+            return Err(End::Gone);
+        }
+    }
+    Ok(())
+}
+
+/// A frame; entries of one label set that follow each other share an item, so that the order of all entries is kept.
+fn frame_text(form: Form, entries: &[Entry], lost: &[(Labels, i64)]) -> Vec<u8> {
+    let mut streams: Vec<logql::StreamEntries> = Vec::new();
+    for entry in entries {
+        let labels = match &entry.labels.categories {
+            Some(categories) => &categories.stream,
+            None => &entry.labels.all,
+        };
+        match streams.last_mut() {
+            Some(last) if last.labels == *labels => last.entries.push(entry.clone()),
+            _ => streams.push(logql::StreamEntries { labels: labels.clone(), entries: vec![entry.clone()] }),
+        }
+    }
+    let found = logql::LogResult { streams, next: None };
+    let mut out = b"{\"streams\":".to_vec();
+    match form {
+        Form::V1 { categorize } => {
+            out.push(b'[');
+            encode::streams(&mut out, &found, categorize);
+            out.push(b']');
+        }
+        Form::Legacy => encode::legacy_streams(&mut out, &found),
+    }
+    if !lost.is_empty() {
+        out.extend_from_slice(b",\"dropped_entries\":[");
+        for (index, (labels, timestamp_ns)) in lost.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            match form {
+                Form::V1 { .. } => {
+                    out.extend_from_slice(format!("{{\"timestamp\":\"{timestamp_ns}\",\"labels\":").as_bytes());
+                    encode::object(&mut out, labels.iter());
+                }
+                Form::Legacy => {
+                    let time = encode::rfc3339(*timestamp_ns);
+                    out.extend_from_slice(format!("{{\"Timestamp\":\"{time}\",\"Labels\":").as_bytes());
+                    encode::string(&mut out, &labels.to_string());
+                }
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+    if form == (Form::V1 { categorize: true }) {
+        out.extend_from_slice(b",\"encodingFlags\":[\"categorize-labels\"]");
+    }
+    out.push(b'}');
+    out
+}
