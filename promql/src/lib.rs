@@ -17,6 +17,7 @@ mod parse;
 mod plan;
 mod pretty;
 mod print;
+pub mod promqltest;
 mod span;
 pub mod vector;
 

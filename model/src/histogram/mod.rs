@@ -213,7 +213,8 @@ impl FloatHistogram {
     /// Whether two histograms hold the same data: equal layout (empty spans aside), and counts and sums equal bit by bit.
     /// Reset hints are not compared.
     pub fn same_data(&self, other: &Self) -> bool {
-        let bits = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let bits =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         self.schema == other.schema
             && self.count.to_bits() == other.count.to_bits()
             && self.sum.to_bits() == other.sum.to_bits()

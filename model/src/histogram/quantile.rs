@@ -31,13 +31,8 @@ impl FloatHistogram {
         let custom = self.has_custom_buckets();
         let mut rank = if forward { q * self.count } else { (1.0 - q) * self.count };
         let mut buckets = self.all_buckets();
-        let mut bucket = super::Bucket {
-            lower: 0.0,
-            upper: 0.0,
-            lower_inclusive: false,
-            upper_inclusive: false,
-            count: 0.0,
-        };
+        let mut bucket =
+            super::Bucket { lower: 0.0, upper: 0.0, lower_inclusive: false, upper_inclusive: false, count: 0.0 };
         let mut count = 0.0;
         while let Some(next) = if forward { buckets.next() } else { buckets.next_back() } {
             bucket = next;

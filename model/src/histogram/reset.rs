@@ -42,13 +42,11 @@ impl FloatHistogram {
                 side_fell(now, before, zero)
             }
         };
-        fell(
-            (&self.positive_spans, &self.positive_buckets),
-            (&previous.positive_spans, &previous.positive_buckets),
-        ) || fell(
-            (&self.negative_spans, &self.negative_buckets),
-            (&previous.negative_spans, &previous.negative_buckets),
-        )
+        fell((&self.positive_spans, &self.positive_buckets), (&previous.positive_spans, &previous.positive_buckets))
+            || fell(
+                (&self.negative_spans, &self.negative_buckets),
+                (&previous.negative_spans, &previous.negative_buckets),
+            )
     }
 
     fn fell_in_common_bounds(&self, previous: &Self) -> bool {
@@ -73,7 +71,8 @@ fn side_fell(now: (&[Span], &[f64]), before: (&[Span], &[f64]), zero: Option<(i3
         while now.next_if(|(at, _)| *at < index).is_some() {}
         match now.peek() {
             Some((at, new)) if *at == index => {
-                if *new < count {
+                let fell = *new < count;
+                if fell {
                     return true;
                 }
             }

@@ -19,15 +19,14 @@ fn positive(schema: i32, at: &[(i32, u32)], buckets: &[f64]) -> FloatHistogram {
 }
 
 fn custom(bounds: &[f64], buckets: &[f64]) -> FloatHistogram {
-    FloatHistogram {
-        custom_values: bounds.into(),
-        ..positive(CUSTOM_BUCKETS, &[(0, buckets.len() as u32)], buckets)
-    }
+    FloatHistogram { custom_values: bounds.into(), ..positive(CUSTOM_BUCKETS, &[(0, buckets.len() as u32)], buckets) }
 }
 
 /// Populated buckets as (index, count), positive then negative.
 fn content(h: &FloatHistogram) -> Vec<(bool, i32, f64)> {
-    let side = |p: bool, it: buckets::Indexed<'_>| it.filter(|(_, c)| *c != 0.0).map(move |(i, c)| (p, i, c)).collect::<Vec<_>>();
+    let side = |p: bool, it: buckets::Indexed<'_>| {
+        it.filter(|(_, c)| *c != 0.0).map(move |(i, c)| (p, i, c)).collect::<Vec<_>>()
+    };
     [side(true, h.positive_indexed()), side(false, h.negative_indexed())].concat()
 }
 
@@ -56,7 +55,8 @@ fn bounds_of_exponential_buckets() {
 
 #[test]
 fn walks_both_ways_over_damaged_layouts() {
-    let cases: &[(&[(i32, u32)], usize, &[i32])] = &[
+    type Case = (&'static [(i32, u32)], usize, &'static [i32]);
+    let cases: &[Case] = &[
         (&[(-2, 2), (1, 1), (0, 2)], 5, &[-2, -1, 1, 2, 3]),
         (&[(1, 0), (2, 1), (1, 0), (1, 1)], 2, &[3, 6]),
         (&[(0, 3)], 1, &[0]),

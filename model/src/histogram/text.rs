@@ -39,12 +39,8 @@ impl fmt::Display for TestNotation<'_> {
         if h.schema != 0 {
             parts.push(format!("schema:{}", h.schema));
         }
-        let numbers = [
-            ("count", h.count),
-            ("sum", h.sum),
-            ("z_bucket", h.zero_count),
-            ("z_bucket_w", h.zero_threshold),
-        ];
+        let numbers =
+            [("count", h.count), ("sum", h.sum), ("z_bucket", h.zero_count), ("z_bucket_w", h.zero_threshold)];
         parts.extend(numbers.iter().filter(|(_, v)| *v != 0.0).map(|(name, v)| format!("{name}:{}", general(*v))));
         let list = |values: &[f64]| values.iter().map(|v| general(*v)).collect::<Vec<_>>().join(" ");
         if h.has_custom_buckets() {

@@ -27,9 +27,7 @@ pub enum InvalidHistogram {
         count: f64,
     },
     /// The zero bucket is below zero.
-    #[error(
-        "zero bucket has observation count of {0}: histogram has a bucket whose observation count is negative"
-    )]
+    #[error("zero bucket has observation count of {0}: histogram has a bucket whose observation count is negative")]
     NegativeZeroBucket(f64),
     /// A span overlaps the one before.
     #[error("{side} side: span number {number} with offset {offset}: histogram has a span whose offset is negative")]
@@ -87,9 +85,7 @@ impl FloatHistogram {
                 return Err(InvalidHistogram::NegativeZeroBucket(self.zero_count));
             }
             if !self.custom_values.is_empty() {
-                return Err(InvalidHistogram::Mixed(
-                    "histogram with exponential schema must not have custom bounds",
-                ));
+                return Err(InvalidHistogram::Mixed("histogram with exponential schema must not have custom bounds"));
             }
         } else {
             return Err(InvalidHistogram::Schema(self.schema));
@@ -127,7 +123,7 @@ impl FloatHistogram {
 }
 
 fn check_spans(side: &'static str, spans: &[Span], have: usize) -> Result<(), InvalidHistogram> {
-    for (at, span) in spans.iter().enumerate().skip(1).filter(|(_, s)| s.offset < 0) {
+    if let Some((at, span)) = spans.iter().enumerate().skip(1).find(|(_, s)| s.offset < 0) {
         return Err(InvalidHistogram::NegativeOffset { side, number: at + 1, offset: span.offset });
     }
     let need: u64 = spans.iter().map(|s| u64::from(s.length)).sum();

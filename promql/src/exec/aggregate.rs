@@ -108,11 +108,13 @@ impl Exec<'_> {
                 self.budget.check_now()?;
             }
             ids.clear();
-            if !without && (plain || !stream.drop_name(index)) && stream.value_ids(index, names, &mut ids) {
-                if let Some(group) = by_ids.get(ids.as_slice()) {
-                    groups.of.push(*group);
-                    continue;
-                }
+            if !without
+                && (plain || !stream.drop_name(index))
+                && stream.value_ids(index, names, &mut ids)
+                && let Some(group) = by_ids.get(ids.as_slice())
+            {
+                groups.of.push(*group);
+                continue;
             }
             let labels = if plain { stream.labels(index) } else { self.result_labels(stream, index) };
             let (group, new) = grouper.group(&labels);

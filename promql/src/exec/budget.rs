@@ -95,9 +95,9 @@ impl<'a> Budget<'a> {
 
     /// What series take that are in memory.
     pub(super) fn held(&self, series: &[Series]) -> Held {
-        series.iter().fold(Held::default(), |sum, s| {
-            sum + Held { samples: s.column.sample_count(), bytes: s.column.bytes() }
-        })
+        series
+            .iter()
+            .fold(Held::default(), |sum, s| sum + Held { samples: s.column.sample_count(), bytes: s.column.bytes() })
     }
 
     /// Replaces series by others made from them.
@@ -122,11 +122,6 @@ impl<'a> Budget<'a> {
                 slot.fetch_add(*count, Ordering::Relaxed);
             }
         }
-    }
-
-    /// Whether counts by step are asked for.
-    pub(super) fn wants_steps(&self) -> bool {
-        self.per_step.is_some()
     }
 
     pub(super) fn stats(&self) -> Stats {

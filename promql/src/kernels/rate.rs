@@ -223,10 +223,7 @@ fn histograms(input: &RangeInput<'_>, step: usize, kind: Kind, notes: &mut Range
             },
         }
     }
-    let zero = result
-        .as_ref()
-        .filter(|r| r.count > 0.0 && list[0].count >= 0.0)
-        .map(|r| list[0].count / r.count);
+    let zero = result.as_ref().filter(|r| r.count > 0.0 && list[0].count >= 0.0).map(|r| list[0].count / r.count);
     let factor = window.factor(anchor.then_some(start), kind, zero, input.range_ms as f64 / 1000.0);
     if let (Some(factor), Some(mut result)) = (factor, result) {
         result.scale(factor);
@@ -245,9 +242,7 @@ fn histogram_difference(
     let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
     let n = list.len();
     let (first, last) = (&list[0], &list[n - 1]);
-    let start_reset = |i: usize| {
-        i < starts.len() && is_start_reset(starts[i - 1], times[i - 1], starts[i], times[i])
-    };
+    let start_reset = |i: usize| i < starts.len() && is_start_reset(starts[i - 1], times[i - 1], starts[i], times[i]);
     if counter && (is_gauge(first) || is_gauge(last)) {
         notes.not_counter = true;
     }

@@ -113,6 +113,41 @@ fn restrict(node: &mut Node, matcher: &Matcher) {
     }
 }
 
+/// Marks the selectors of which only counts and sums of histograms are used: those below `histogram_count`,
+/// `histogram_sum` or `histogram_avg`, unless a subquery, a quantile, a fraction or a trim stands around or between them.
+pub(super) fn histogram_stats(node: &mut Node) {
+    mark_stats(node, false, false);
+}
+
+/// `counts`: a count, sum or average stands around; `aggregated`: and something between that looks at reset hints.
+fn mark_stats(node: &mut Node, counts: bool, aggregated: bool) {
+    match &mut node.kind {
+        Kind::Select(selector) => selector.stats = counts && aggregated,
+        Kind::Matrix(_) => {}
+        Kind::Range(call) => match &mut call.window.source {
+            WindowSource::Select { stats, .. } => *stats = counts,
+            WindowSource::Subquery { .. } => {}
+        },
+        Kind::Map { map: Map::Histogram { name, .. }, input, .. } => {
+            let counts = counts || matches!(*name, "histogram_count" | "histogram_sum" | "histogram_avg");
+            mark_stats(input, counts, aggregated);
+        }
+        Kind::Map { map: Map::Binary { op, .. }, .. } | Kind::Join { op, .. } if is_trim(*op) => {}
+        Kind::Call {
+            call: Call::HistogramQuantile | Call::HistogramQuantiles { .. } | Call::HistogramFraction,
+            ..
+        } => {}
+        Kind::Aggregate(_) | Kind::Join { .. } => {
+            node.children_mut().into_iter().for_each(|child| mark_stats(child, counts, true));
+        }
+        _ => node.children_mut().into_iter().for_each(|child| mark_stats(child, counts, aggregated)),
+    }
+}
+
+fn is_trim(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
+}
+
 /// Marks the largest parts that are the same at every step.
 pub(super) fn invariant(node: &mut Node) {
     if mark(node) {
