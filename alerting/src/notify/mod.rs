@@ -1,5 +1,7 @@
 //! Alertmanager.
 mod alert;
+pub mod api;
+mod check;
 pub mod config;
 pub mod contact_point;
 mod group;
@@ -18,6 +20,7 @@ mod template;
 pub mod time_interval;
 
 pub use alert::{Alert, AlertError, AlertStore, PostableAlert};
+pub use check::{ConfigSummary, summarize};
 pub use inhibit::Inhibitor;
 pub use log::{IntegrationKey, LogEntry, NotificationLog, NotifyReason, alert_hash, why_notify};
 pub use message::{Message, MessageAlert, Status};

@@ -370,4 +370,4 @@ impl Notifier {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,5 @@
 mod properties;
-mod sim;
+pub(in crate::notify) mod sim;
 
 use serde_json::json;
 use sim::{Delivery, Sim};
