@@ -227,11 +227,6 @@ impl AlertStore {
         }
         self.alerts.insert(alert.labels.clone(), alert);
     }
-
-    /// For the shift of ends after a restart.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Alert> {
-        self.alerts.values_mut()
-    }
 }
 
 fn overlaps(new: &Alert, old: &Alert) -> bool {

@@ -16,6 +16,7 @@ mod telegram;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -215,7 +216,7 @@ pub fn compile_contact_points(
                 ConfigError::new(&place, format!("failed to validate integration {:?}: {error}", point.name))
             })?;
             let index = counts.entry(integration.name().to_owned()).or_default();
-            integrations.push((Integration::Grafana(Box::new(integration)), *index));
+            integrations.push((Arc::new(Integration::Grafana(Box::new(integration))), *index));
             *index += 1;
         }
         let labels = BTreeMap::from([("name".to_owned(), point.name.clone())]);
