@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`] and [`histogram`] (what a series holds),
-//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`mod@regex`] and [`number`] (Go's dialects of both), [`duration`].
+//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`mod@index`] (from
+//! label pairs to series and back, in memory and on disk), [`mod@regex`] and [`number`] (Go's dialects of both), [`duration`].
 //!
 //! Limits: a label name or value is at most [`labels::MAX_LABEL_LEN`] bytes; timestamps of samples are `i64`
 //! milliseconds, of log entries `i64` nanoseconds, both since the Unix epoch.
@@ -23,6 +24,7 @@
 pub mod duration;
 pub mod error;
 pub mod histogram;
+pub mod index;
 pub mod labels;
 pub mod log;
 pub mod log_source;
