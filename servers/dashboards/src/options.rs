@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::interpolate::{Env, process_env};
 
@@ -79,7 +79,7 @@ impl Options {
 
 /// The flags of `foursight-dashboards`, and of `foursight dashboards`.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "foursight-dashboards", about = "Dashboards, data sources, alert rules and notifications")]
+#[command(name = "foursight dashboards", about = "Dashboards, data sources, alert rules and notifications", version)]
 pub struct Flags {
     /// Configuration file with Grafana's sections and keys
     #[arg(long)]
@@ -102,6 +102,20 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Flags as if the command line were `args` (without the program's name).
+    ///
+    /// # Errors
+    /// What clap says.
+    pub fn from_args<S: Into<String>>(args: impl IntoIterator<Item = S>) -> Result<Self, clap::Error> {
+        let args = std::iter::once("foursight dashboards".to_owned()).chain(args.into_iter().map(Into::into));
+        kit::flags::parse_from(args)
+    }
+
+    /// The definition of the command line, for a binary that has it as a subcommand.
+    pub fn command() -> clap::Command {
+        <Self as CommandFactory>::command()
+    }
+
     /// The options that the flags stand for.
     pub fn options(&self) -> Options {
         Options {

@@ -23,7 +23,7 @@ use crate::hosts::Hosts;
 use crate::ini::IniError;
 use crate::items::Items;
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::{Flags, Options};
 use crate::personal::Personal;
 use crate::settings::Settings;
 use crate::store::{StoreError, private_dir};
@@ -64,6 +64,37 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("listeners", &self.listeners).finish_non_exhaustive()
     }
+}
+
+/// A server that runs in tasks of its own.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// How browsers reach it.
+    pub url: String,
+    serving: tokio::task::JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Waits for the shutdown and until everything is written down.
+    pub async fn wait(self) {
+        match self.serving.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(component = "server", %error, "serving ended badly"),
+            Err(error) => tracing::error!(component = "server", %error, "serving ended badly"),
+        }
+    }
+}
+
+/// Starts a server from its flags: when this returns it listens and answers until the shutdown.
+///
+/// # Errors
+/// When it cannot start; see [`RunError`].
+pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, RunError> {
+    let server = Server::open(flags.options(), stop).await?;
+    let (addresses, url) = (server.addresses(), server.url().to_owned());
+    Ok(Running { addresses, url, serving: tokio::spawn(server.serve()) })
 }
 
 /// Starts a server and serves until the shutdown.
@@ -110,6 +141,11 @@ impl Server {
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// How browsers reach it: `root_url`.
+    pub fn url(&self) -> &str {
+        &self.app.settings.server.root_url
     }
 
     /// The server as a router, for requests without a socket.
