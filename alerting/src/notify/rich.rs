@@ -56,6 +56,8 @@ pub struct RichMessage {
     pub(crate) title_link: String,
     /// Color of the bar beside the message.
     pub(crate) color: String,
+    /// Whom to call, in Slack's form.
+    pub(crate) mentions: String,
     extended: Vec<ExtendedAlert>,
     external_url: String,
     dialect: Dialect,
@@ -77,6 +79,7 @@ impl RichMessage {
             title: String::new(),
             title_link: String::new(),
             color: String::new(),
+            mentions: String::new(),
             external_url,
             dialect: templates.dialect(),
             now_ms,
@@ -123,8 +126,9 @@ impl RichMessage {
         if left_out > 0 {
             blocks.push(context(&format!("and {left_out} more")));
         }
+        let text = [self.mentions.as_str(), &self.title].into_iter().filter(|part| !part.is_empty());
         let mut body = json!({
-            "text": self.title,
+            "text": text.collect::<Vec<_>>().join(" "),
             "attachments": [{ "color": self.color, "fallback": self.title, "blocks": blocks }],
         });
         let [username, icon_emoji, icon_url] = &self.sender;

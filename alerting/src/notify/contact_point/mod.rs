@@ -74,6 +74,9 @@ pub struct ContactPointOptions {
     pub smtp: Option<SmtpSettings>,
     /// Name of the machine, the default source of PagerDuty's events.
     pub hostname: String,
+    /// Whether Slack messages whose title and text nobody has set come in Foursight's own layout. The setting `layout`
+    /// (`foursight` or `grafana`) says so for one contact point.
+    pub rich_slack: bool,
 }
 
 /// Something is wrong with an integration's settings.
@@ -137,7 +140,7 @@ impl GrafanaIntegration {
     pub fn new(config: &ContactPointIntegration, options: &ContactPointOptions) -> Result<Self, SettingsError> {
         let settings = || Value::Object(config.settings.clone());
         let kind = match config.kind.as_str() {
-            "slack" => GrafanaKind::Slack(slack::Settings::new(settings())?),
+            "slack" => GrafanaKind::Slack(slack::Settings::new(settings(), options)?),
             "webhook" => GrafanaKind::Webhook(Box::new(webhook::Settings::new(settings())?)),
             "email" => GrafanaKind::Email(email::Settings::new(settings(), options)?),
             "pagerduty" => GrafanaKind::PagerDuty(pagerduty::Settings::new(settings(), options)?),

@@ -10,7 +10,7 @@ use crate::notify::template::tests::{NOW, alerts, grafana_alerts, message};
 fn options() -> ContactPointOptions {
     let smtp =
         SmtpSettings { from: "Grafana <g@example.org>".to_owned(), require_tls: true, ..SmtpSettings::default() };
-    ContactPointOptions { smtp: Some(smtp), hostname: "box".to_owned() }
+    ContactPointOptions { smtp: Some(smtp), hostname: "box".to_owned(), rich_slack: false }
 }
 
 fn point(kind: &str, settings: Value) -> ContactPointIntegration {
@@ -57,6 +57,7 @@ fn settings_are_checked() {
         ("teams", json!({}), "could not find url property in settings"),
         ("prometheus-alertmanager", json!({ "url": "," }), "could not find url property in settings"),
         ("pager", json!({}), "notifier pager is not supported"),
+        ("slack", json!({ "url": "https://h", "layout": "x" }), "invalid value for layout: \"x\""),
         ("slack", json!({ "url": 5 }), "failed to unmarshal settings"),
     ];
     for (kind, settings, want) in cases {
@@ -197,4 +198,33 @@ fn points_become_receivers() {
     let twice = [points[0].clone(), points[0].clone()];
     let error = compile_contact_points(&twice, &options()).expect_err("twice");
     assert_eq!(error.to_string(), "contactPoints[1]: notification config name \"ops\" is not unique");
+}
+
+#[test]
+fn slack_in_our_own_layout() {
+    let rich = ContactPointOptions { rich_slack: true, ..options() };
+    let message = message(alerts());
+    let render = |settings: Value, options: &ContactPointOptions| {
+        let integration = GrafanaIntegration::new(&point("slack", settings), options).expect("good settings");
+        renderer(Dialect::Grafana)
+            .render(&Integration::Grafana(Box::new(integration)), &message, NOW)
+            .expect("rendered")
+    };
+    let own = |payload: Payload| match payload {
+        Payload::Rich(rich) => Some(rich.finish(&BTreeMap::new())),
+        _ => None,
+    };
+    // A title of one's own, or the setting, keeps Grafana's layout.
+    assert!(own(render(json!({ "url": "https://h" }), &options())).is_none());
+    assert!(own(render(json!({ "url": "https://h", "title": "t" }), &rich)).is_none());
+    assert!(own(render(json!({ "url": "https://h", "layout": "grafana" }), &rich)).is_none());
+    assert!(own(render(json!({ "url": "https://h", "title": "t", "layout": "foursight" }), &options())).is_some());
+    let settings = json!({ "url": "https://h", "recipient": "#a", "mentionChannel": "here", "token": "xoxb" });
+    let request = own(render(settings, &rich)).expect("our own");
+    let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+    assert_eq!((&body["channel"], &body["username"]), (&json!("#a"), &json!("Foursight")));
+    assert!(body["text"].as_str().is_some_and(|text| text.starts_with("<!here|here> [")), "{body}");
+    assert_eq!(body["attachments"][0]["color"], "#D63232");
+    let authorization = request.http_config.and_then(|http| http.authorization).expect("the token");
+    assert_eq!(authorization.credentials.expose(), "xoxb");
 }
