@@ -221,16 +221,17 @@ impl<'d> Exec<'d> {
         self.enter(tree, value)
     }
 
-    /// Runs another template with variables of its own.
+    /// Runs another template with variables of its own. Afterwards this one is as before, even after an error: a
+    /// function that renders a template reports its failure at its own place.
     fn enter(&mut self, tree: &'d Tree, dot: Value<'d>) -> Evaluated<()> {
         let variables = std::mem::replace(&mut self.variables, vec![("$", dot.clone())]);
         let outer = std::mem::replace(&mut self.tree, tree);
         let dot_any = std::mem::take(&mut self.dot_any);
-        self.list(&dot, &tree.root)?;
+        let result = self.list(&dot, &tree.root);
         self.dot_any = dot_any;
         self.tree = outer;
         self.variables = variables;
-        Ok(())
+        result.map(|_| ())
     }
 
     fn range(&mut self, dot: &Value<'d>, node: &'d Node, branch: &'d Branch) -> Evaluated<Flow> {

@@ -1,6 +1,7 @@
 //! Functions that templates call: what they take, what runs, and the sets they come in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::CallError;
 use crate::exec::Call;
@@ -136,29 +137,29 @@ impl std::fmt::Debug for Function {
     }
 }
 
-/// The functions a template may call, by name: Go's builtins and what is added.
+/// The functions a template may call, by name: Go's builtins and what is added. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Functions {
-    by_name: HashMap<&'static str, &'static Function>,
+    by_name: Arc<HashMap<&'static str, &'static Function>>,
 }
 
 impl Functions {
     /// Go's builtins only.
     pub fn builtins() -> Self {
-        Self { by_name: HashMap::new() }.with(crate::builtins::BUILTINS)
+        Self { by_name: Arc::default() }.with(crate::builtins::BUILTINS)
     }
 
     /// These and `table`, which takes precedence.
     #[must_use]
     pub fn with(mut self, table: &'static [Function]) -> Self {
-        self.by_name.extend(table.iter().map(|function| (function.name, function)));
+        Arc::make_mut(&mut self.by_name).extend(table.iter().map(|function| (function.name, function)));
         self
     }
 
     /// These without the functions that a host answers.
     #[must_use]
     pub(crate) fn without_host(mut self) -> Self {
-        self.by_name.retain(|_, function| !matches!(function.run, Run::Host));
+        Arc::make_mut(&mut self.by_name).retain(|_, function| !matches!(function.run, Run::Host));
         self
     }
 

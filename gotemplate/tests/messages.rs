@@ -100,9 +100,9 @@ fn configured_texts_use_the_shared_templates() {
             .map_err(|error| error.to_string())
     };
     let ok = |text: &str, want: &str| assert_eq!(render(text).as_deref(), Ok(want), "{text}");
-    ok(r#"{{ template "color" . }}!"#, "danger!");
-    ok(r#"{{ tmpl.Exec "color" . | toUpper }}"#, "DANGER");
-    ok(r#"{{ tmpl.Inline "{{ .Status }} {{ template \"sender\" . }}" . }}"#, "firing Alertmanager");
+    ok(r#"{{ template "color" . }}!"#, "#c00!");
+    ok(r#"{{ tmpl.Exec "worst" . | toUpper }}"#, "WARNING");
+    ok(r#"{{ tmpl.Inline "{{ .Status }} {{ template \"sender\" . }}" . }}"#, "firing Foursight");
     ok(r#"{{ (coll.Dict "a" 1 "b" .Status).b }}"#, "firing");
     ok(r#"{{ coll.Append 3 (coll.Slice 1 2) }}"#, "[1 2 3]");
     ok(r#"{{ coll.Dict "a" (coll.Slice 1 "x<") "n" 1.5 | data.ToJSON }}"#, r#"{"a":[1,"x\u003c"],"n":1.5}"#);
@@ -120,6 +120,13 @@ fn configured_texts_use_the_shared_templates() {
         ),
     );
     let fails = |text: &str, want: &str| assert_eq!(render(text), Err(want.to_owned()), "{text}");
+    fails(
+        "x\n{{ define \"bad\" }}{{ .Nope }}{{ end }}\n {{ tmpl.Exec \"bad\" . }}",
+        concat!(
+            "template: :3:8: executing \"\" at <tmpl.Exec>: error calling Exec: ",
+            "template: :2:21: executing \"bad\" at <.Nope>: can't evaluate field Nope in type *template.Data"
+        ),
+    );
     fails("{{ .Nope }}", "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type *template.Data");
     fails(
         r#"{{ template "nope" . }}"#,

@@ -52,96 +52,113 @@ fn expand(text: &str, data: Value<'_>, functions: foursight_gotemplate::Function
 #[test]
 fn expansions() {
     let cases: &[(&str, &str)] = &[
-        ("plain text", "plain text"),
-        (r#"{{define "x"}}{{.arg0}} {{.arg1}}{{end}}{{template "x" (args 1 "2")}}"#, "1 2"),
-        (r#"{{ query "metric" | first | value }}"#, "21"),
-        (r#"{{ query "metric" | first | label "instance" }}|{{ query "metric" | first | label "foo" }}"#, "b|"),
-        (r#"{{ query "metric" | first | strvalue }}"#, "text"),
-        (r#"{{ $x := query "metric" | first }}{{ $x.Labels.foo }}{{ $x.Labels.instance }}{{ $x.Value }}"#, "b21"),
+        ("no template at all", "no template at all"),
+        (r#"{{ define "pair" }}<{{ .arg1 }},{{ .arg0 }}>{{ end }}{{ template "pair" (args true "b") }}"#, "<b,true>"),
         (
-            r#"{{ range query "metric" | sortByLabel "instance" }}{{.Labels.instance}}:{{.Value}}: {{end}}"#,
-            "a:11: b:21: ",
+            r#"{{ with query "disk" | first }}{{ . | value }} on {{ . | label "instance" }}{{ . | label "none" }}{{ end }}"#,
+            "21 on b",
         ),
-        (r#"{{ if query "missing" }}x{{ else }}none{{ end }} {{ len (query "metric") }}"#, "none 2"),
-        (r#"{{ reReplaceAll "(a)b" "x$1" "ab" }}"#, "xa"),
-        (r#"{{ humanize 0.0 }}:{{ humanize 1 }}:{{ humanize 1234567.0 }}:{{ humanize "0.12" }}"#, "0:1:1.235M:120m"),
-        (r#"{{ humanize1024 0.0 }}:{{ humanize1024 1048576 }}:{{ humanize1024 "0.12" }}"#, "0:1Mi:0.12"),
-        (r#"{{ -0.22222 | humanizePercentage }}:{{ "1.23456" | humanizePercentage }}"#, "-22.22%:123.5%"),
-        ("{{ 1435065584.128 | humanizeTimestamp }}", "2015-06-23 13:19:44.128 +0000 UTC"),
-        (r#"{{ "NaN" | humanizeTimestamp }}"#, "NaN"),
-        (r#"{{ (1435065584.128 | toTime).Format "2006" }}"#, "2015"),
-        ("{{ (1800 | toDuration).String }}", "30m0s"),
-        ("{{ now }}", "1.353755652e+09"),
-        (r#"{{ (now | toTime).Format "Mon Jan 2 15:04:05 2006" }}"#, "Sat Nov 24 11:14:12 2012"),
-        (r#"{{ ("-30m" | parseDuration | toDuration | (now | toTime).Add).UnixMilli }}"#, "1353753852000"),
+        (r#"{{ query "disk" | first | strvalue }}"#, "text"),
         (
-            r#"{{ printf "%0.2f" (parseDuration "1h2m10ms") }} {{ parseDuration "0" }} {{ parseDuration "1w" }}"#,
-            "3720.01 0 604800",
+            r#"{{ $worst := query "disk" | first }}{{ $worst.Labels.instance }}{{ $worst.Labels.none }}={{ $worst.Value }}"#,
+            "b=21",
+        ),
+        (
+            r#"{{ range sortByLabel "instance" (query "disk") }}[{{ .Labels.instance }} {{ .Value }}]{{ end }}"#,
+            "[a 11][b 21]",
+        ),
+        (r#"{{ if query "missing" }}some{{ else }}none{{ end }} of {{ query "disk" | len }}"#, "none of 2"),
+        (r#"{{ reReplaceAll "^(\\w+)-\\d+$" "$1" "web-17" }}"#, "web"),
+        (
+            r#"{{ humanize 0 }} {{ humanize -2 }} {{ humanize 45678.0 }} {{ humanize "0.0035" }} {{ humanize 2e27 }}"#,
+            "0 -2 45.68k 3.5m 2000Y",
+        ),
+        (r#"{{ humanize1024 0.5 }} {{ humanize1024 1536 }} {{ humanize1024 "5368709120" }}"#, "0.5 1.5ki 5Gi"),
+        (
+            r#"{{ humanizePercentage 0.065432 }} {{ humanizePercentage "-1" }} {{ humanizePercentage 0 }}"#,
+            "6.543% -100% 0%",
+        ),
+        ("{{ humanizeTimestamp 1767607200.5 }}", "2026-01-05 10:00:00.5 +0000 UTC"),
+        (r#"{{ humanizeTimestamp "-Inf" }}"#, "-Inf"),
+        (r#"{{ (toTime 1767607200).Format "02.01.06" }}"#, "05.01.26"),
+        ("{{ (toDuration 5400).Minutes }} {{ toDuration \"0.25\" }}", "90 250ms"),
+        ("{{ now }} {{ now | humanizeTimestamp }}", "1.353755652e+09 2012-11-24 11:14:12 +0000 UTC"),
+        (r#"{{ ((now | toTime).Add (parseDuration "-1d" | toDuration)).Unix }}"#, "1353669252"),
+        (
+            r#"{{ parseDuration "1d2h3m4s5ms" | printf "%.3f" }} {{ parseDuration "0" }} {{ parseDuration "2w" }}"#,
+            "93784.005 0 1.2096e+06",
         ),
         (r#"{{ parseDurationTime "1h30m" }} {{ (parseDurationTime "-2m").Seconds }}"#, "1h30m0s -120"),
-        (r#"{{ "aa bb CC" | title }} {{ "aa" | toUpper }} {{ "BB" | toLower }}"#, "Aa Bb CC AA bb"),
-        (r#"{{ match "a+" "aa" }} {{ match "a+" "b" }}"#, "true false"),
+        (r#"{{ title "disk FULL on web-1" }} {{ toUpper "ok" }} {{ toLower "OK" }}"#, "Disk FULL On Web-1 OK ok"),
+        (r#"{{ match "^web" "web-1" }} {{ match "^web" "db-web" }}"#, "true false"),
         (
-            r#"{{ graphLink "up == 0" }} {{ tableLink "up" }}"#,
-            "/graph?g0.expr=up+%3D%3D+0&g0.tab=0 /graph?g0.expr=up&g0.tab=1",
+            r#"{{ graphLink "a > 1" }} {{ tableLink "a{b=\"c\"}" }}"#,
+            "/graph?g0.expr=a+%3E+1&g0.tab=0 /graph?g0.expr=a%7Bb%3D%22c%22%7D&g0.tab=1",
         ),
-        (r#"{{ define "a" }}x{{ . }}{{ end }}{{ $name := "a"}}{{ tmpl $name 1 }}{{ "<b>" | safeHtml }}"#, "x1<b>"),
-        ("{{ pathPrefix }} {{ externalURL }}", "/path/prefix http://testhost:9090/path/prefix"),
-        (r#"{{ urlQueryEscape "a b&c" }}"#, "a+b%26c"),
-        (r#"{{ stripPort "foo.example.com:12345" }} {{ stripPort "192.0.2.1" }}"#, "foo.example.com 192.0.2.1"),
         (
-            r#"{{ stripPort "[2001:0DB8::1]:12345" }} {{ stripPort "[2001:0DB8::1]::12345" }}"#,
-            "2001:0DB8::1 [2001:0DB8::1]::12345",
+            r#"{{ define "inner" }}({{ . }}){{ end }}{{ $which := "inner" }}{{ tmpl $which 7 }} {{ safeHtml "<i>" }}"#,
+            "(7) <i>",
         ),
-        (r#"{{ stripDomain "foo.example.com:12345" }} {{ stripDomain "foo.example.com" }}"#, "foo:12345 foo"),
+        ("{{ externalURL }} has {{ pathPrefix }}", "http://testhost:9090/path/prefix has /path/prefix"),
+        (r#"{{ urlQueryEscape "x=1 & y" }}"#, "x%3D1+%26+y"),
         (
-            r#"{{ stripDomain "192.0.2.1:12345" }} {{ stripDomain "[2001:0DB8::1]:1" }}"#,
-            "192.0.2.1:12345 [2001:0DB8::1]:1",
+            r#"{{ stripPort "shop.internal:8443" }} {{ stripPort "shop" }} {{ stripPort "10.1.2.3:80" }}"#,
+            "shop.internal shop 10.1.2.3",
         ),
+        (
+            r#"{{ stripPort "[fe80::1]:80" }} {{ stripPort "fe80::1" }} {{ stripPort "[fe80::1]:80:" }}"#,
+            "fe80::1 fe80::1 [fe80::1]:80:",
+        ),
+        (
+            r#"{{ stripDomain "shop.internal:8443" }} {{ stripDomain "shop.internal" }} {{ stripDomain "shop" }}"#,
+            "shop:8443 shop shop",
+        ),
+        (r#"{{ stripDomain "10.1.2.3:80" }} {{ stripDomain "[fe80::1]:80" }}"#, "10.1.2.3:80 [fe80::1]:80"),
     ];
     for (text, want) in cases {
         assert_eq!(expand(text, Value::Missing, sets::prometheus()).as_deref(), Ok(*want), "{text}");
     }
-    let seconds =
-        numbers(&[0.0, 1.0, 60.0, 3600.0, 86400.0, 90000.0, -183_845.0, 899.99, 0.1, 0.0001, 0.12345, 60.5, 1.2345]);
-    let text = "{{ range . }}{{ humanizeDuration . }}:{{ end }}";
-    let want = "0s:1s:1m 0s:1h 0m 0s:1d 0h 0m 0s:1d 1h 0m 0s:-2d 3h 4m 5s:14m 59s:100ms:100us:123.5ms:1m 0s:1.234s:";
-    assert_eq!(expand(text, seconds, sets::prometheus()).as_deref(), Ok(want));
-    let odd = numbers(&[f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
-    let text =
-        "{{ range . }}{{ humanize . }}:{{ humanize1024 . }}:{{ humanizeDuration . }}:{{humanizeTimestamp .}}:{{ end }}";
-    let want = "+Inf:+Inf:+Inf:+Inf:-Inf:-Inf:-Inf:-Inf:NaN:NaN:NaN:NaN:";
-    assert_eq!(expand(text, odd, sets::prometheus()).as_deref(), Ok(want));
+    let seconds = [0.0, 2.0, 61.0, 7325.0, 172_800.0, -100_000.5, 59.999, 0.25, 0.000_002, 33.333_333, -0.5];
+    let text = "{{ range . }}{{ humanizeDuration . }}|{{ end }}";
+    let want = "0s|2s|1m 1s|2h 2m 5s|2d 0h 0m 0s|-1d 3h 46m 40s|60s|250ms|2us|33.33s|-500ms|";
+    assert_eq!(expand(text, numbers(&seconds), sets::prometheus()).as_deref(), Ok(want));
+    let odd = numbers(&[f64::INFINITY, f64::NAN]);
+    let text = "{{ range . }}{{ humanize . }} {{ humanize1024 . }} {{ humanizeDuration . }} {{ humanizeTimestamp . }}|{{ end }}";
+    assert_eq!(expand(text, odd, sets::prometheus()).as_deref(), Ok("+Inf +Inf +Inf +Inf|NaN NaN NaN NaN|"));
 }
 
 #[test]
 fn failures() {
     let cases: &[(&str, &str)] = &[
-        ("{{", "template: test:1: unclosed action"),
+        ("text {{ .x", "template: test:1: unclosed action"),
         ("{{\u{a0}}}", "template: test:1: unrecognized character in action: U+00A0"),
         (
-            r#"{{ query "missing" | first }}"#,
-            r#"template: test:1:21: executing "test" at <first>: error calling first: first() called on vector with no elements"#,
+            r#"{{ first (query "missing") }}"#,
+            r#"template: test:1:3: executing "test" at <first (query "missing")>: error calling first: first() called on vector with no elements"#,
         ),
         (
-            r#"{{ (query "missing").banana }}"#,
-            r#"template: test:1:10: executing "test" at <"missing">: can't evaluate field banana in type template.queryResult"#,
+            r#"{{ (query "missing").size }}"#,
+            r#"template: test:1:10: executing "test" at <"missing">: can't evaluate field size in type template.queryResult"#,
         ),
         (
-            r#"{{ humanize "one" }}"#,
-            r#"template: test:1:3: executing "test" at <humanize "one">: error calling humanize: strconv.ParseFloat: parsing "one": invalid syntax"#,
+            r#"{{ humanize "many" }}"#,
+            r#"template: test:1:3: executing "test" at <humanize "many">: error calling humanize: strconv.ParseFloat: parsing "many": invalid syntax"#,
         ),
         (
-            r#"{{ "one" | humanizePercentage }}"#,
-            r#"template: test:1:11: executing "test" at <humanizePercentage>: error calling humanizePercentage: strconv.ParseFloat: parsing "one": invalid syntax"#,
+            r#"{{ "half" | humanizePercentage }}"#,
+            r#"template: test:1:12: executing "test" at <humanizePercentage>: error calling humanizePercentage: strconv.ParseFloat: parsing "half": invalid syntax"#,
         ),
         (
-            "{{ humanizeTimestamp -9223372036854775808 }}",
-            r#"template: test:1:3: executing "test" at <humanizeTimestamp -9223372036854775808>: error calling humanizeTimestamp: -9.223372036854776e+18 cannot be represented as a nanoseconds timestamp since it overflows int64"#,
+            "{{ humanizeTimestamp 1e12 }}",
+            r#"template: test:1:3: executing "test" at <humanizeTimestamp 1e12>: error calling humanizeTimestamp: 1e+12 cannot be represented as a nanoseconds timestamp since it overflows int64"#,
         ),
         (
-            r#"{{ parseDuration "1x" }}"#,
-            r#"template: test:1:3: executing "test" at <parseDuration "1x">: error calling parseDuration: not a valid duration string: "1x""#,
+            r#"{{ parseDuration "1m1h" }}"#,
+            r#"template: test:1:3: executing "test" at <parseDuration "1m1h">: error calling parseDuration: not a valid duration string: "1m1h""#,
+        ),
+        (
+            "{{ humanize true }}",
+            r#"template: test:1:3: executing "test" at <humanize true>: error calling humanize: can't convert bool to float"#,
         ),
     ];
     for (text, want) in cases {

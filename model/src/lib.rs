@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`] and [`histogram`] (what a series holds),
-//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`duration`],
-//! [`number`] (numbers as Go writes them) and [`regex`] (Go's regular expressions).
+//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`mod@index`] (from
+//! label pairs to series and back, in memory and on disk), [`mod@regex`] and [`number`] (Go's dialects of both), [`duration`].
 //!
 //! Limits: a label name or value is at most [`labels::MAX_LABEL_LEN`] bytes; timestamps of samples are `i64`
 //! milliseconds, of log entries `i64` nanoseconds, both since the Unix epoch.
@@ -24,6 +24,7 @@
 pub mod duration;
 pub mod error;
 pub mod histogram;
+pub mod index;
 pub mod labels;
 pub mod log;
 pub mod log_source;
@@ -38,6 +39,7 @@ pub use histogram::{FloatHistogram, Histogram, ResetHint, Span};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use log::LogColumns;
 pub use log_source::{Direction, LogSelect, LogSelection, LogSource, LogUnit};
-pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use matcher::{MatchOp, Matcher};
+pub use regex::{GoRegex, RegexError};
 pub use sample::{STALE_NAN, SampleColumns, is_stale};
 pub use series_source::{LabelQuery, SelectHints, Selection, SeriesSource};

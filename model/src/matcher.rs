@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::labels::{Labels, Quoted, is_label_identifier};
+use crate::regex::{Flags, GoRegex, RegexError};
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,35 +36,29 @@ impl MatchOp {
     }
 }
 
-/// A matcher's regular expression could not be read.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct MatcherError {
-    /// Go's message: ``error parsing regexp: missing closing ): `…` ``.
-    pub message: String,
-}
-
 /// One condition on one label. A label that is absent compares as the empty string.
 #[derive(Clone)]
 pub struct Matcher {
     name: Arc<str>,
     op: MatchOp,
     value: Arc<str>,
-    regex: Option<regex::Regex>,
+    regex: Option<GoRegex>,
 }
 
 impl Matcher {
     /// # Errors
-    /// When `op` is a regular expression operator and `value` is not one.
-    pub fn new(op: MatchOp, name: &str, value: &str) -> Result<Self, MatcherError> {
+    /// When `op` is a regular expression operator and `value` is not one; the message is Go's.
+    pub fn new(op: MatchOp, name: &str, value: &str) -> Result<Self, RegexError> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                regex::Regex::new(&format!("^(?s:{value})$"))
-                    .map_err(|e| MatcherError { message: format!("error parsing regexp: {e}") })?,
-            ),
+            MatchOp::Regex | MatchOp::NotRegex => Some(GoRegex::new(value, Flags::MATCHER)?),
         };
         Ok(Self { name: name.into(), op, value: value.into(), regex })
+    }
+
+    /// The compiled expression of `=~` and `!~`.
+    pub fn regex(&self) -> Option<&GoRegex> {
+        self.regex.as_ref()
     }
 
     /// The matcher `name="value"`.

@@ -22,7 +22,7 @@ mod unicode;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::{Anchored, Input, meta};
 use regex_syntax::hir::{Hir, Look};
@@ -37,6 +37,9 @@ pub use replace::{expand, quote_meta};
 pub const MAX_NESTING: u32 = 500;
 /// Most bytes the compiled program of a pattern may take.
 pub const MAX_COMPILED_BYTES: usize = 32 << 20;
+
+/// Longest plain pattern whose engine waits until it is needed.
+const MAX_LAZY_PATTERN: usize = 1024;
 
 /// How a pattern is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -86,8 +89,9 @@ struct Inner {
     /// Stray bytes can change the answer.
     sees_invalid_utf8: bool,
     strategy: Strategy,
-    /// Absent only for [`Strategy::OneOf`] without groups, which needs none.
-    engine: Option<meta::Regex>,
+    /// Compiled at once where a match needs it, else when a place or a group is first asked for. None for
+    /// [`Strategy::OneOf`] without groups, which needs none.
+    engine: OnceLock<Option<meta::Regex>>,
     /// Answers whether there is a match, where that is simpler than finding it.
     tester: Option<meta::Regex>,
 }
@@ -98,13 +102,23 @@ impl GoRegex {
     /// # Errors
     /// What Go refuses, in Go's words, and what exceeds the limits of this module.
     pub fn new(pattern: &str, flags: Flags) -> Result<Self, RegexError> {
-        let parser::Parsed { hir, names } = parser::parse(pattern, flags)?;
+        let parser::Parsed { hir, names, counted } = parser::parse(pattern, flags)?;
         let set = analysis::literal_set(&hir);
         let sees_invalid_utf8 = analysis::sees_invalid_utf8(&hir);
         let strategy = Strategy::choose(&hir, flags, set.as_deref());
         let engine = match strategy {
-            Strategy::OneOf(_) if names.len() == 1 => None,
-            _ => Some(compile(&hir, flags.anchored, pattern)?),
+            Strategy::OneOf(_) if names.len() == 1 => OnceLock::from(None),
+            // Texts and dots alone: short enough, they always compile.
+            Strategy::Everything
+            | Strategy::NonEmpty
+            | Strategy::StartsWith(_)
+            | Strategy::EndsWith(_)
+            | Strategy::Contains(_)
+                if pattern.len() <= MAX_LAZY_PATTERN && !counted =>
+            {
+                OnceLock::new()
+            }
+            _ => OnceLock::from(Some(compile(&hir, flags.anchored, pattern)?)),
         };
         let tester = match strategy {
             Strategy::Engine if !flags.anchored => strategy::without_loose_ends(&hir),
@@ -277,8 +291,12 @@ fn anchor(hir: &Hir) -> Hir {
 }
 
 impl Inner {
+    fn engine(&self) -> Option<&meta::Regex> {
+        self.engine.get_or_init(|| compile(&self.hir, self.flags.anchored, &self.pattern).ok()).as_ref()
+    }
+
     fn engine_matches(&self, text: &[u8]) -> bool {
-        match self.tester.as_ref().or(self.engine.as_ref()) {
+        match self.tester.as_ref().or_else(|| self.engine()) {
             Some(engine) => engine.is_match(text),
             None => self.strategy.quick(text) == Some(true),
         }
@@ -292,7 +310,7 @@ impl Inner {
     fn captures_at(&self, text: &[u8], at: usize, groups: &mut Groups) -> bool {
         groups.0.clear();
         groups.0.resize(self.names.len() * 2, None);
-        match &self.engine {
+        match self.engine() {
             Some(engine) => {
                 let input = Input::new(text).span(at..text.len()).anchored(Anchored::No);
                 let found = engine.search_slots(&input, &mut groups.0).is_some();

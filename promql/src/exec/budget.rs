@@ -108,6 +108,16 @@ impl<'a> Budget<'a> {
         Ok(())
     }
 
+    /// Whether samples are counted by step.
+    pub(super) fn by_step(&self) -> bool {
+        self.per_step.is_some()
+    }
+
+    /// Counts samples looked at, at whatever step.
+    pub(super) fn looked_at_total(&self, count: u64) {
+        self.samples_total.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Counts samples looked at by a step of an operator that runs over `steps`.
     pub(super) fn looked_at(&self, steps: &Steps, counts: &[u64]) {
         let total: u64 = counts.iter().sum();

@@ -51,7 +51,7 @@ impl<'a> RangeStream<'a> {
             },
             WindowSource::Subquery { node, steps, .. } => {
                 exec.check_steps(steps)?;
-                Source::Subquery { stream: exec.stream(node, *steps)?, steps: *steps }
+                Source::Subquery { stream: exec.settled_stream(node, *steps)?, steps: *steps }
             }
         };
         let lookback = exec.lookback_ms;
@@ -212,13 +212,18 @@ impl Stream for RangeStream<'_> {
             samples: samples(columns, self.starts),
             floats: &float_windows.windows,
             histograms,
+            shapes: &float_windows.shapes,
             steps: self.steps,
             range_ms: self.call.window.range_ms,
             end,
             args: &self.args,
             extension: self.call.window.extension,
         };
-        self.count(&input, counts);
+        if histograms.is_empty() && !self.exec.budget.by_step() {
+            self.exec.budget.looked_at_total(float_windows.total);
+        } else {
+            self.count(&input, counts);
+        }
         let mut notes = RangeNotes::default();
         (self.call.kernel)(&input, &mut notes, out)?;
         if notes.any() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Labels, SampleColumns, Selection};
 
 use super::stream::Stream;
-use super::work::{Work, reduce_to_stats};
+use super::work::{WindowCache, Work, reduce_to_stats};
 use super::{Done, Exec, fixed_name};
 use crate::kernels::WindowEnd;
 use crate::kernels::smooth;
@@ -40,6 +40,23 @@ impl<'a> SelectStream<'a> {
             }
         }
         Ok(())
+    }
+
+    /// As `pick` for a series of floats only: the newest sample of each window, the windows being those of the last series
+    /// where times are equal.
+    fn pick_floats(&self, columns: &SampleColumns, windows: &mut WindowCache, out: &mut Column) -> (bool, u64) {
+        windows.find(&columns.timestamps, &self.steps, self.selector.end, self.exec.lookback_ms, 0);
+        let mut picked = 0;
+        for ((from, to), slot) in windows.windows.iter().zip(&mut out.floats) {
+            if from == to {
+                continue;
+            }
+            // A staleness marker is the mark of absence.
+            let value = columns.values[*to as usize - 1];
+            *slot = value;
+            picked += u64::from(!model::is_stale(value));
+        }
+        (picked > 0, picked)
     }
 
     /// Samples at the steps; false when there is none.
@@ -121,6 +138,19 @@ impl Stream for SelectStream<'_> {
         let mut any = false;
         if read.is_ok() {
             self.exec.budget.check_decoded(columns.len())?;
+            let plain = columns.histograms.is_empty()
+                && self.selector.value == SelectValue::Sample
+                && !self.selector.smoothed
+                && !self.exec.budget.by_step();
+            if plain {
+                let (any, picked) = self.pick_floats(&columns, &mut work.float_windows, out);
+                self.exec.budget.looked_at_total(picked);
+                if let Some(profile) = &self.exec.profile {
+                    profile.read(self.node.id, columns.len());
+                }
+                work.columns = columns;
+                return Ok(any);
+            }
             work.counts.clear();
             work.counts.resize(self.steps.count, 0);
             any = if self.selector.smoothed {

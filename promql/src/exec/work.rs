@@ -1,11 +1,12 @@
 //! What one thread needs while it works series out: buffers, found windows, annotations.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use model::{FloatHistogram, ResetHint, SampleColumns};
 
 use crate::annotations::Annotations;
-use crate::kernels::{Samples, Window, WindowEnd, find_windows};
+use crate::kernels::{Samples, Window, WindowEnd, WindowShape, find_windows};
 use crate::vector::{Column, Steps};
 
 /// Scratch of one thread; buffers grow once and are used for every series.
@@ -32,6 +33,10 @@ pub(super) struct WindowCache {
     times: Vec<i64>,
     key: Option<(Steps, WindowEnd, i64, i64)>,
     pub(super) windows: Vec<Window>,
+    /// Samples in all windows together.
+    pub(super) total: u64,
+    /// What `rate` makes of the times alone.
+    pub(super) shapes: OnceCell<Vec<WindowShape>>,
 }
 
 impl WindowCache {
@@ -45,6 +50,8 @@ impl WindowCache {
         self.times.clear();
         self.times.extend_from_slice(times);
         find_windows(times, steps, end, before_ms, after_ms, &mut self.windows);
+        self.total = self.windows.iter().map(|(from, to)| u64::from(to - from)).sum();
+        self.shapes = OnceCell::new();
     }
 }
 

@@ -200,8 +200,10 @@ fn canonical_forms() {
 fn long_lines_are_split() {
     let text = format!("sum by (job) (rate(http_requests_total{{path=\"{}\"}}[5m])) / on (job) up", "x".repeat(60));
     let expr = all(&text).unwrap();
-    let want =
-        format!("  sum by (job) (rate(http_requests_total{{path=\"{}\"}}[5m]))\n/ on (job)\n  up", "x".repeat(60));
+    let want = format!(
+        "  sum by (job) (\n    rate(http_requests_total{{path=\"{}\"}}[5m])\n  )\n/ on (job)\n  up",
+        "x".repeat(60)
+    );
     assert_eq!(pretty(&expr), want);
     assert_eq!(ast_json(&all(&pretty(&expr)).unwrap()), ast_json(&expr));
 }

@@ -395,6 +395,15 @@ impl JoinWork<'_> {
         if (many.is_empty() || one.is_empty()) && !fills {
             return Ok(());
         }
+        if let ([one], false) = (one, fills || self.join.matching.cardinality == Cardinality::OneToOne) {
+            // Several on one side, told apart by their labels: one after the other.
+            let labels = |index: &usize| self.join.result_labels(&self.many[*index].labels, &self.one[*one].labels);
+            let distinct: crate::hash::HashSet<Labels> = many.iter().map(labels).collect();
+            if distinct.len() == many.len() {
+                many.iter().for_each(|many| self.pair_alone(*many, *one));
+                return Ok(());
+            }
+        }
         self.group_by_step(many, one)
     }
 

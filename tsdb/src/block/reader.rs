@@ -1,0 +1,227 @@
+//! Reads the chunks file of a block in place.
+//!
+//! The tables are read on opening; pages are found through them and verified when they are first used. Nothing in the file is
+//! trusted beyond its checksum: every length is checked, and what a chunk says is checked against its column of timestamps.
+#![doc = include_str!("../../docs/format/chunks.md")]
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use disk::Mapped;
+use model::SampleColumns;
+
+use super::format::{
+    FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN, PLAIN, VERSION,
+    ZSTD, item,
+};
+use crate::codec::bytes::{Cursor, Damaged, Decoded};
+use crate::codec::{times, values};
+use crate::error::Error;
+use crate::head::series::trim;
+
+#[derive(Debug)]
+pub(crate) struct ChunksReader {
+    path: PathBuf,
+    bytes: Mapped,
+    series: PageList,
+    times: PageList,
+    samples: u64,
+}
+
+/// Where the pages of one kind are.
+#[derive(Debug, Default)]
+struct PageList {
+    pages: Vec<Page>,
+    items: u32,
+}
+
+#[derive(Debug)]
+struct Page {
+    offset: u64,
+    len: u32,
+    /// Number of its first item.
+    first: u32,
+    verified: AtomicBool,
+}
+
+impl ChunksReader {
+    pub(crate) fn open(path: PathBuf, bytes: Mapped) -> Result<Self, Error> {
+        match Self::parse(&bytes) {
+            Ok((series, times, samples)) => Ok(Self { path, bytes, series, times, samples }),
+            Err((offset, Damaged(what))) => Err(Error::Corrupt { path, offset, what: what.to_owned() }),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<(PageList, PageList, u64), (u64, Damaged)> {
+        let at = |offset: u64| move |damage: Damaged| (offset, damage);
+        let fail = |offset: u64, what: &'static str| (offset, Damaged(what));
+        let mut header = Cursor::new(bytes);
+        if header.array() != Ok(MAGIC) {
+            return Err(fail(0, "the file does not begin with FSCH"));
+        }
+        if header.array() != Ok(VERSION.to_le_bytes()) {
+            return Err(fail(4, "the file has another version than this reader knows"));
+        }
+        if header.array() != Ok([0u8, 0]) {
+            return Err(fail(6, "reserved bytes are set"));
+        }
+        let (body, footer) = bytes.split_last_chunk::<FOOTER_LEN>().ok_or(fail(0, "the file is too short"))?;
+        let footer_at = body.len() as u64;
+        let (covered, tail) = footer.split_at(FOOTER_LEN - 8);
+        let mut tail = Cursor::new(tail);
+        if tail.u32() != Ok(crc32fast::hash(covered)) || tail.array() != Ok(MAGIC) {
+            return Err(fail(footer_at, "the footer is not the one that was written"));
+        }
+        let mut fields = Cursor::new(covered);
+        let series_count = fields.u32().map_err(at(footer_at))?;
+        let time_count = fields.u32().map_err(at(footer_at))?;
+        let samples = fields.u64().map_err(at(footer_at))?;
+        let tables_at = fields.u64().map_err(at(footer_at))?;
+        let tables_crc = fields.u32().map_err(at(footer_at))?;
+        let tables = usize::try_from(tables_at).ok().and_then(|start| body.get(start..));
+        let tables = tables.ok_or(fail(footer_at, "the tables lie outside the file"))?;
+        if crc32fast::hash(tables) != tables_crc {
+            return Err(fail(tables_at, "the tables are not those that were written"));
+        }
+        let mut cursor = Cursor::new(tables);
+        let series = PageList::parse(&mut cursor, tables_at).map_err(at(tables_at))?;
+        let times = PageList::parse(&mut cursor, tables_at).map_err(at(tables_at))?;
+        if !cursor.is_empty() || series.items != series_count || times.items != time_count {
+            return Err(fail(tables_at, "the tables say something else than the footer"));
+        }
+        Ok((series, times, samples))
+    }
+
+    /// Number of series.
+    pub(crate) fn series_count(&self) -> u32 {
+        self.series.items
+    }
+
+    pub(crate) fn sample_count(&self) -> u64 {
+        self.samples
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Appends the samples of a series in `[from_ms, to_ms]` to `out`.
+    ///
+    /// What was appended before an error is left to the caller to cut off.
+    pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
+        let (page, nth) =
+            self.series.locate(series).ok_or_else(|| self.corrupt(0, Damaged("there is no such series")))?;
+        let content = self.content(page)?;
+        let record = item(&content, nth).map_err(|damage| self.corrupt(page.offset, damage))?;
+        let mut cursor = Cursor::new(record);
+        let chunks = cursor.varint().map_err(|damage| self.corrupt(page.offset, damage))?;
+        for _ in 0..chunks {
+            let (time, column) = read_chunk(&mut cursor).map_err(|damage| self.corrupt(page.offset, damage))?;
+            let (time_page, nth) = self
+                .times
+                .locate(time)
+                .ok_or_else(|| self.corrupt(page.offset, Damaged("a chunk names times that do not exist")))?;
+            let time_content = self.content(time_page)?;
+            let times = item(&time_content, nth).map_err(|damage| self.corrupt(time_page.offset, damage))?;
+            let extent = times::extent(times).map_err(|damage| self.corrupt(time_page.offset, damage))?;
+            if extent.last_ms < from_ms {
+                continue;
+            }
+            if extent.first_ms > to_ms {
+                break;
+            }
+            let start = out.timestamps.len();
+            let count = times::decode(&mut Cursor::new(times), &mut out.timestamps)
+                .map_err(|damage| self.corrupt(time_page.offset, damage))?;
+            if count > MAX_CHUNK_SAMPLES {
+                return Err(self.corrupt(time_page.offset, Damaged("a chunk has too many samples")));
+            }
+            values::decode(&mut Cursor::new(column), count, &mut out.values)
+                .map_err(|damage| self.corrupt(page.offset, damage))?;
+            trim(out, start, from_ms, to_ms);
+        }
+        Ok(())
+    }
+
+    /// The verified content of a page.
+    fn content(&self, page: &Page) -> Result<Cow<'_, [u8]>, Error> {
+        let end = page.offset + u64::from(page.len);
+        let bytes = usize::try_from(page.offset).ok().zip(usize::try_from(end).ok());
+        let bytes = bytes.and_then(|(start, end)| self.bytes.get(start..end));
+        let bytes = bytes.ok_or_else(|| self.corrupt(page.offset, Damaged("a page lies outside the file")))?;
+        self.open_page(bytes, page).map_err(|damage| self.corrupt(page.offset, damage))
+    }
+
+    fn open_page<'a>(&self, bytes: &'a [u8], page: &Page) -> Decoded<Cow<'a, [u8]>> {
+        let mut cursor = Cursor::new(bytes);
+        let crc = cursor.u32()?;
+        if !page.verified.load(Ordering::Relaxed) {
+            if crc32fast::hash(cursor.rest()) != crc {
+                return Err(Damaged("a page is not the one that was written"));
+            }
+            page.verified.store(true, Ordering::Relaxed);
+        }
+        let flags = cursor.u8()?;
+        let raw = cursor.u32()? as usize;
+        debug_assert_eq!(bytes.len() - cursor.rest().len(), PAGE_HEADER_LEN);
+        match flags {
+            PLAIN if raw == cursor.rest().len() => Ok(Cow::Borrowed(cursor.rest())),
+            ZSTD if raw <= MAX_PAGE_LEN => match zstd::bulk::decompress(cursor.rest(), raw) {
+                Ok(content) if content.len() == raw => Ok(Cow::Owned(content)),
+                _ => Err(Damaged("a page cannot be unpacked")),
+            },
+            _ => Err(Damaged("a page has a form that does not exist")),
+        }
+    }
+
+    fn corrupt(&self, offset: u64, Damaged(what): Damaged) -> Error {
+        Error::Corrupt { path: self.path.clone(), offset, what: what.to_owned() }
+    }
+}
+
+/// The number of a chunk's column of timestamps, and its column of values.
+fn read_chunk<'a>(cursor: &mut Cursor<'a>) -> Decoded<(u32, &'a [u8])> {
+    let head = cursor.varint()?;
+    if head & ((1 << KIND_BITS) - 1) != FLOATS {
+        return Err(Damaged("a chunk is of a kind that does not exist"));
+    }
+    let time = u32::try_from(head >> KIND_BITS).map_err(|_| Damaged("a chunk names times that do not exist"))?;
+    Ok((time, cursor.prefixed()?))
+}
+
+impl PageList {
+    fn parse(cursor: &mut Cursor<'_>, end: u64) -> Decoded<Self> {
+        // Each entry has at least three bytes.
+        let count = cursor.length(cursor.rest().len() / 3 + 1, "a table has more pages than bytes")?;
+        let mut list = Self::default();
+        list.pages.reserve(count);
+        let mut offset = HEADER_LEN as u64;
+        for _ in 0..count {
+            let items = cursor.varint32("a page has too many items")?;
+            let len = cursor.varint32("a page is too long")?;
+            offset = offset.checked_add(cursor.varint()?).ok_or(Damaged("a page lies outside the file"))?;
+            list.pages.push(Page { offset, len, first: list.items, verified: AtomicBool::new(false) });
+            list.items = list.items.checked_add(items).ok_or(Damaged("a table has too many items"))?;
+            offset = offset.checked_add(u64::from(len)).ok_or(Damaged("a page lies outside the file"))?;
+            if offset > end || items == 0 {
+                return Err(Damaged("a page lies outside the file"));
+            }
+        }
+        Ok(list)
+    }
+
+    /// The page of an item, and its place there.
+    fn locate(&self, item: u32) -> Option<(&Page, usize)> {
+        if item >= self.items {
+            return None;
+        }
+        let at = self.pages.partition_point(|page| page.first <= item).checked_sub(1)?;
+        let page = self.pages.get(at)?;
+        Some((page, (item - page.first) as usize))
+    }
+}

@@ -1,0 +1,155 @@
+//! Opening and closing: what is on disk, what a crash left behind, reading the log.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use disk::wal::list_segments;
+use disk::{Files, IoContext, WalOptions};
+use parking_lot::Mutex;
+
+use super::{Db, maintain};
+use crate::block::{BLOCKS_DIR, Block, TEMPORARY};
+use crate::error::Error;
+use crate::head::{Head, HeadOptions};
+use crate::log::Log;
+use crate::log::replay::{Damage, Progress, replay};
+use crate::options::{BLOCK_RANGE_MS, Options};
+use crate::ulid::Ulid;
+use crate::view::Views;
+
+pub(super) const WAL_DIR: &str = "wal";
+const LOCK_FILE: &str = "lock";
+
+impl Db {
+    /// Opens the store without reading its log: blocks can be read at once, the head fills while [`Db::replay`] runs, and writes are
+    /// refused with [`Error::Replaying`] until it is done.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn start(files: Arc<dyn Files>, dir: PathBuf, options: Options) -> Result<Self, Error> {
+        let blocks_dir = dir.join(BLOCKS_DIR);
+        files.create_dir_all(&blocks_dir).at("create directory", &blocks_dir)?;
+        files.sync_dir(&dir).at("sync", &dir)?;
+        let lock_path = dir.join(LOCK_FILE);
+        let lock = files.lock(&lock_path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => Error::Locked { path: lock_path.clone() },
+            _ => disk::Error::Io { op: "lock", path: lock_path.clone(), source }.into(),
+        })?;
+        let (blocks, damage) = open_blocks(&files, &blocks_dir)?;
+        let cut_ms = blocks.iter().filter_map(|block| block.meta().head_cut).max().unwrap_or(i64::MIN);
+        let wal_dir = dir.join(WAL_DIR);
+        let segments = list_segments(&*files, &wal_dir)?;
+        let log = Log::open(files.clone(), wal_dir, WalOptions { sync: options.wal_sync, ..WalOptions::default() })?;
+        let head_options = HeadOptions {
+            slack_ms: BLOCK_RANGE_MS / 2,
+            window_ms: options.out_of_order_window_ms.max(0),
+            max_series: options.max_series,
+        };
+        let db = Self {
+            head: Head::new(head_options, cut_ms),
+            log,
+            views: Views::new(blocks, cut_ms),
+            buffers: Mutex::default(),
+            raw_keys: Mutex::default(),
+            maintenance: Mutex::new(maintain::State::default()),
+            to_replay: Mutex::new(Some(segments)),
+            progress: Progress::default(),
+            replaying: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+            braked: Mutex::default(),
+            is_braked: AtomicBool::new(false),
+            damage: Mutex::default(),
+            damage_count: AtomicU64::new(0),
+            _lock: lock,
+            files,
+            dir,
+            options,
+        };
+        damage.into_iter().for_each(|damage| db.note(damage));
+        Ok(db)
+    }
+
+    /// Reads the log of a store that was [`Db::start`]ed; afterwards writes are taken. Called once, from any thread.
+    ///
+    /// # Errors
+    /// When a segment cannot be read: the store then goes on refusing writes, so that nothing is put after what is missing.
+    pub fn replay(&self) -> Result<(), Error> {
+        let Some(segments) = self.to_replay.lock().take() else { return Ok(()) };
+        let replayed = replay(&*self.files, &segments, &self.head, self.options.replay_threads, &self.progress);
+        let replayed = match replayed {
+            Ok(replayed) => replayed,
+            Err(error) => {
+                self.brake(Some(format!("the log could not be read on opening: {error}")));
+                self.replaying.store(false, Ordering::Release);
+                return Err(error);
+            }
+        };
+        for damage in &replayed.damage {
+            self.note(damage.clone());
+        }
+        let unlisted = replayed.damage_count.saturating_sub(replayed.damage.len() as u64);
+        self.damage_count.fetch_add(unlisted, Ordering::Relaxed);
+        for (base, max_ms) in replayed.used {
+            self.log.leave_base(base, max_ms);
+        }
+        self.replaying.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Ends writing and syncs the log. Selections made before stay readable.
+    ///
+    /// # Errors
+    /// Those of the last sync.
+    pub fn close(&self) -> Result<(), Error> {
+        self.progress.stop.store(true, Ordering::Relaxed);
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.log.close()
+    }
+}
+
+/// Opens all blocks; what cannot be opened is reported and left where it is.
+fn open_blocks(files: &Arc<dyn Files>, dir: &Path) -> Result<(Vec<Arc<Block>>, Vec<Damage>), Error> {
+    let mut blocks: Vec<Arc<Block>> = Vec::new();
+    let mut damage = Vec::new();
+    for entry in files.read_dir(dir).at("list", dir)? {
+        let path = dir.join(&entry.name);
+        if entry.is_dir && entry.name.ends_with(TEMPORARY) {
+            files.remove_dir_all(&path).at("remove", &path)?;
+            continue;
+        }
+        if !entry.is_dir || entry.name.parse::<Ulid>().is_err() {
+            continue;
+        }
+        match Block::open(&**files, &path) {
+            Ok(block) => blocks.push(Arc::new(block)),
+            Err(error) => damage.push(Damage { path, offset: 0, what: format!("a block is left out: {error}") }),
+        }
+    }
+    // A crash between writing a merged block and removing those it was merged from leaves both.
+    let merged: HashSet<Ulid> = blocks.iter().flat_map(|block| block.meta().compaction.parents.clone()).collect();
+    for block in blocks.iter().filter(|block| merged.contains(&block.ulid())) {
+        remove_block(&**files, block.dir())?;
+    }
+    blocks.retain(|block| !merged.contains(&block.ulid()));
+    Ok((blocks, damage))
+}
+
+/// Removes a block's directory; after a crash in between the next opening goes on with it.
+pub(super) fn remove_block(files: &dyn Files, dir: &Path) -> Result<(), Error> {
+    let mut name = dir.as_os_str().to_owned();
+    name.push(TEMPORARY);
+    let aside = PathBuf::from(name);
+    if files.exists(&aside) {
+        files.remove_dir_all(&aside).at("remove", &aside)?;
+    }
+    files.rename(dir, &aside).at("rename", dir)?;
+    if let Some(parent) = dir.parent() {
+        files.sync_dir(parent).at("sync", parent)?;
+    }
+    files.remove_dir_all(&aside).at("remove", &aside)?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! Reads the log back into the head: segments one after the other, shards side by side.
+//!
+//! One thread reads records and hands each section to the worker of its shard; sections of one shard keep their order, and
+//! nothing else has an order that matters. Queues are short, so memory stays bounded. Reads are answered meanwhile.
+//!
+//! Damage is contained: a record that is gone costs its samples and those that were written as differences to them, up to the next
+//! values in full; a section's checksum tells which those are. All of it is reported with segment and offset.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use disk::Files;
+use disk::wal::{Segment, read_segment};
+use parking_lot::Mutex;
+
+use super::section::{Followers, LoggedSample, Section, SectionHead};
+use super::{BATCH, BATCH_ZSTD, MAX_CONTENT_LEN};
+use crate::codec::bytes::{Cursor, Damaged, Decoded};
+use crate::error::Error;
+use crate::head::{Head, SHARDS, SeriesRef};
+
+/// Sections waiting for one worker.
+const QUEUE: usize = 32;
+
+/// Reports of damage kept; more are only counted.
+const MAX_REPORTS: usize = 100;
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub offset: u64,
+    /// What was found, and what it costs.
+    pub what: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at byte {}: {}", self.path.display(), self.offset, self.what)
+    }
+}
+
+/// How far reading has come; shared with those who want to know.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) done: AtomicUsize,
+    pub(crate) total: AtomicUsize,
+    /// Set to give up early.
+    pub(crate) stop: AtomicBool,
+}
+
+/// What reading the log came to.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) records: u64,
+    pub(crate) samples: u64,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) damage_count: u64,
+    /// Newest sample by base.
+    pub(crate) used: BTreeMap<u64, i64>,
+}
+
+impl Replayed {
+    fn report(&mut self, damage: Damage) {
+        self.damage_count += 1;
+        if self.damage.len() < MAX_REPORTS {
+            self.damage.push(damage);
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.samples += other.samples;
+        self.damage_count += other.damage_count;
+        let room = MAX_REPORTS.saturating_sub(self.damage.len());
+        self.damage.extend(other.damage.into_iter().take(room));
+        for (base, max_ms) in other.used {
+            let entry = self.used.entry(base).or_insert(max_ms);
+            *entry = (*entry).max(max_ms);
+        }
+    }
+}
+
+/// A section on its way to its worker.
+struct Job {
+    session: u64,
+    shard: u32,
+    bytes: Vec<u8>,
+    segment: usize,
+    offset: u64,
+}
+
+/// Reads segments into the head with `workers` threads beside the caller's.
+///
+/// # Errors
+/// When a segment cannot be read, or reading was stopped ([`Error::Closed`]).
+pub(crate) fn replay(
+    files: &dyn Files,
+    segments: &[Segment],
+    head: &Head,
+    workers: usize,
+    progress: &Progress,
+) -> Result<Replayed, Error> {
+    progress.total.store(segments.len(), Ordering::Relaxed);
+    let workers = workers.clamp(1, SHARDS);
+    let collected = Mutex::new(Replayed::default());
+    let mut report = Replayed::default();
+    let outcome: Result<(), Error> = std::thread::scope(|scope| {
+        let mut queues: Vec<SyncSender<Job>> = Vec::new();
+        for _ in 0..workers {
+            let (sender, receiver) = sync_channel(QUEUE);
+            queues.push(sender);
+            let collected = &collected;
+            scope.spawn(move || {
+                let result = work(receiver, segments, head);
+                collected.lock().join(result);
+            });
+        }
+        for (number, segment) in segments.iter().enumerate() {
+            if progress.stop.load(Ordering::Relaxed) {
+                return Err(Error::Closed);
+            }
+            let mut broken = Vec::new();
+            let read = read_segment(files, segment, &mut |record| {
+                let sent = dispatch(record.kind, record.payload, number, record.offset, &queues);
+                if let Err(Damaged(what)) = sent {
+                    broken.push((record.offset, what));
+                }
+            })?;
+            report.records += read.records;
+            for (offset, what) in broken {
+                report.report(Damage {
+                    path: segment.path.clone(),
+                    offset,
+                    what: format!("a record is refused: {what}"),
+                });
+            }
+            for skipped in read.damage {
+                let what = format!("{} bytes are no record ({})", skipped.len, skipped.what);
+                report.report(Damage { path: segment.path.clone(), offset: skipped.offset, what });
+            }
+            progress.done.store(number + 1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    outcome?;
+    report.join(collected.into_inner());
+    Ok(report)
+}
+
+fn dispatch(kind: u8, payload: &[u8], segment: usize, offset: u64, queues: &[SyncSender<Job>]) -> Decoded<()> {
+    match kind {
+        BATCH => dispatch_batch(payload, segment, offset, queues),
+        BATCH_ZSTD => {
+            let mut cursor = Cursor::new(payload);
+            let len = cursor.length(MAX_CONTENT_LEN, "a record is too long when unpacked")?;
+            let content = zstd::bulk::decompress(cursor.rest(), len);
+            match content {
+                Ok(content) if content.len() == len => dispatch_batch(&content, segment, offset, queues),
+                _ => Err(Damaged("a record cannot be unpacked")),
+            }
+        }
+        _ => Err(Damaged("its kind does not exist")),
+    }
+}
+
+fn dispatch_batch(content: &[u8], segment: usize, offset: u64, queues: &[SyncSender<Job>]) -> Decoded<()> {
+    let mut cursor = Cursor::new(content);
+    let session = cursor.varint()?;
+    while !cursor.is_empty() {
+        let shard = cursor.varint32("a shard's number is out of range")?;
+        let bytes = cursor.prefixed()?.to_vec();
+        if let Some(queue) = queues.get(shard as usize % queues.len().max(1)) {
+            // A worker that is gone has panicked, and the scope will say so.
+            let _ = queue.send(Job { session, shard, bytes, segment, offset });
+        }
+    }
+    Ok(())
+}
+
+/// Where the reading of one shard stands.
+#[derive(Default)]
+struct ShardState {
+    session: u64,
+    sequence: u64,
+    followers: Followers<SeriesRef>,
+}
+
+fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
+    let mut shards: BTreeMap<u32, ShardState> = BTreeMap::new();
+    let mut report = Replayed::default();
+    let mut samples: Vec<LoggedSample<SeriesRef>> = Vec::new();
+    for job in jobs {
+        let state = shards.entry(job.shard).or_default();
+        match read_section(&job, state, head, &mut samples) {
+            Ok(Some(place)) => {
+                let newest = samples.iter().map(|sample| sample.timestamp_ms).max();
+                if let Some(newest) = newest {
+                    let entry = report.used.entry(place.base).or_insert(newest);
+                    *entry = (*entry).max(newest);
+                }
+                report.samples += samples.len() as u64;
+                head.restore(&samples);
+            }
+            Ok(None) => {}
+            Err(Damaged(what)) => {
+                let path = segments.get(job.segment).map(|segment| segment.path.clone()).unwrap_or_default();
+                let what = format!("the samples of one shard in this record are refused: {what}");
+                report.report(Damage { path, offset: job.offset, what });
+            }
+        }
+    }
+    report
+}
+
+/// Decodes a section into `samples`; `None` when it was seen before.
+fn read_section(
+    job: &Job,
+    state: &mut ShardState,
+    head: &Head,
+    samples: &mut Vec<LoggedSample<SeriesRef>>,
+) -> Decoded<Option<SectionHead>> {
+    let section = Section::open(&job.bytes)?;
+    let place = section.head;
+    if state.session != job.session {
+        *state = ShardState { session: job.session, ..ShardState::default() };
+    }
+    // Recovery of a failed device writes records again.
+    if place.sequence <= state.sequence {
+        return Ok(None);
+    }
+    state.sequence = place.sequence;
+    let mut resolve = |labels| head.resolve_logged(&labels, job.shard as usize % SHARDS).ok();
+    section.read(&mut state.followers, &mut resolve, samples)?;
+    Ok(Some(place))
+}

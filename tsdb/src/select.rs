@@ -1,0 +1,295 @@
+//! Reading: series of the head and of blocks, joined by label set, each merged in time.
+//!
+//! [`DbSelection`] holds a [`View`], so that what it found stays readable, and for every series of the head its newest sample at the moment of
+//! selection, so that batches that come later are not seen in part.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use model::index::{IndexError, LabelIndex};
+use model::{LabelQuery, Labels, Matcher, SampleColumns, SelectHints, Selection, SourceError};
+use parking_lot::Mutex;
+use roaring::RoaringBitmap;
+use smallvec::SmallVec;
+
+use crate::block::{Block, Origin};
+use crate::db::Db;
+use crate::error::{Error, ErrorKind};
+use crate::head::HeadSeries;
+use crate::view::View;
+
+/// Warnings kept for one selection.
+const MAX_WARNINGS: usize = 20;
+
+/// Series found in a store.
+pub(crate) struct DbSelection<'a> {
+    db: &'a Db,
+    view: Arc<View>,
+    from_ms: i64,
+    to_ms: i64,
+    series: Vec<Found>,
+    warnings: Mutex<Vec<String>>,
+}
+
+struct Found {
+    labels: Labels,
+    head: Option<HeadSeries>,
+    /// Blocks of the view that have the series, and its number there; ascending.
+    blocks: SmallVec<[(u32, u32); 2]>,
+}
+
+impl<'a> DbSelection<'a> {
+    pub(crate) fn new(db: &'a Db, matchers: &[Matcher], hints: &SelectHints) -> Result<Self, Error> {
+        let view = db.view();
+        let (from_ms, to_ms) = (hints.start_ms, hints.end_ms);
+        let mut selection = Self { db, view, from_ms, to_ms, series: Vec::new(), warnings: Mutex::default() };
+        selection.find_in_head(matchers)?;
+        selection.find_in_blocks(matchers)?;
+        if hints.limit > 0 {
+            selection.series.truncate(hints.limit);
+        }
+        Ok(selection)
+    }
+
+    fn find_in_head(&mut self, matchers: &[Matcher]) -> Result<(), Error> {
+        let from_ms = self.from_ms.max(self.view.head_from_ms);
+        if from_ms > self.to_ms {
+            return Ok(());
+        }
+        let series = &mut self.series;
+        let found = self.db.head().select(matchers, from_ms, self.to_ms, |head, labels| {
+            series.push(Found { labels: labels.clone(), head: Some(head), blocks: SmallVec::new() });
+        });
+        found.map_err(|source| Error::Index { path: "head".into(), source })
+    }
+
+    fn find_in_blocks(&mut self, matchers: &[Matcher]) -> Result<(), Error> {
+        let view = self.view.clone();
+        let overlapping = || view.blocks.iter().enumerate().filter(|(_, b)| b.overlaps(self.from_ms, self.to_ms));
+        if overlapping().next().is_none() {
+            return Ok(());
+        }
+        let mut known: HashTable<u32> = HashTable::with_capacity(self.series.len());
+        for (at, found) in self.series.iter().enumerate() {
+            let series = &self.series;
+            known.insert_unique(found.labels.fingerprint(), at as u32, |&at| fingerprint(series, at));
+        }
+        let (mut series, mut trouble) = (std::mem::take(&mut self.series), Vec::new());
+        for (number, block) in overlapping() {
+            let mut join = |id: u32, labels: Labels| {
+                let hash = labels.fingerprint();
+                let same = known.find(hash, |&at| series.get(at as usize).is_some_and(|found| found.labels == labels));
+                match same.copied() {
+                    Some(at) => series[at as usize].blocks.push((number as u32, id)),
+                    None => {
+                        let at = series.len() as u32;
+                        series.push(Found { labels, head: None, blocks: SmallVec::from_slice(&[(number as u32, id)]) });
+                        known.insert_unique(hash, at, |&at| fingerprint(&series, at));
+                    }
+                }
+            };
+            let visited = block.select(matchers).and_then(|ids| block.visit_labels(ids, &mut join));
+            if let Err(error) = visited {
+                trouble.push(error);
+            }
+        }
+        self.series = series;
+        trouble.into_iter().try_for_each(|error| self.leave_out(error))
+    }
+
+    /// Notes damage and goes on; any other error ends the reading.
+    fn leave_out(&self, error: Error) -> Result<(), Error> {
+        if error.kind() != ErrorKind::Corrupt {
+            return Err(error);
+        }
+        self.db.note_damage(&error);
+        let mut warnings = self.warnings.lock();
+        let text = format!("left out: {error}");
+        if warnings.len() < MAX_WARNINGS && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+        Ok(())
+    }
+
+    fn read_range(&self, found: &Found, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
+        let mut parts: SmallVec<[Part; 4]> = SmallVec::new();
+        for &(number, id) in &found.blocks {
+            let Some(block) = self.view.blocks.get(number as usize) else { continue };
+            if block.overlaps(from_ms, to_ms) {
+                let start = out.timestamps.len();
+                if let Err(error) = block.read(id, from_ms, to_ms, out) {
+                    self.leave_out(error)?;
+                }
+                parts.push(Part { start, rank: rank(block) });
+            }
+        }
+        if let Some(head) = found.head {
+            let start = out.timestamps.len();
+            let from_ms = from_ms.max(self.view.head_from_ms);
+            let to_ms = to_ms.min(head.until_ms);
+            if from_ms <= to_ms {
+                let read = self.db.head().read(head.series, from_ms, to_ms, out);
+                read.map_err(|damage| Error::Corrupt { path: "head".into(), offset: 0, what: damage.0.to_owned() })?;
+            }
+            parts.push(Part { start, rank: 0 });
+        }
+        if !is_ascending(&out.timestamps, &parts) {
+            merge(out, &parts);
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(series: &[Found], at: u32) -> u64 {
+    series.get(at as usize).map_or(0, |found| found.labels.fingerprint())
+}
+
+/// Samples of one source in columns: from `start` up to the next part.
+struct Part {
+    start: usize,
+    /// Of two samples of one time, the one of the smaller rank was there first.
+    rank: u8,
+}
+
+/// Which of two samples of one time counts: the one that was acknowledged first, as appending would have decided.
+fn rank(block: &Block) -> u8 {
+    match block.meta().origin {
+        Origin::Head | Origin::Compaction => 0,
+        Origin::Late => 1,
+        Origin::Import => 2,
+    }
+}
+
+fn is_ascending(timestamps: &[i64], parts: &[Part]) -> bool {
+    parts.iter().all(|part| {
+        match (part.start.checked_sub(1).and_then(|before| timestamps.get(before)), timestamps.get(part.start)) {
+            (Some(before), Some(first)) => before < first,
+            _ => true,
+        }
+    })
+}
+
+/// Brings parts that overlap in time into one order and drops what is there twice.
+fn merge(out: &mut SampleColumns, parts: &[Part]) {
+    let mut samples: Vec<(i64, u8, usize, f64)> = Vec::with_capacity(out.timestamps.len());
+    for (number, part) in parts.iter().enumerate() {
+        let end = parts.get(number + 1).map_or(out.timestamps.len(), |next| next.start);
+        let columns = out.timestamps[part.start..end].iter().zip(&out.values[part.start..end]);
+        samples.extend(columns.map(|(&t, &v)| (t, part.rank, number, v)));
+    }
+    samples.sort_by_key(|&(t, rank, number, _)| (t, rank, number));
+    samples.dedup_by_key(|sample| sample.0);
+    out.timestamps.clear();
+    out.values.clear();
+    for (t, _, _, v) in samples {
+        out.push(t, v);
+    }
+}
+
+impl Selection for DbSelection<'_> {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        self.series.get(index).map(|found| found.labels.clone()).unwrap_or_default()
+    }
+
+    fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
+        out.clear();
+        let Some(found) = self.series.get(index) else { return Ok(()) };
+        self.read_range(found, self.from_ms, self.to_ms, out).map_err(|error| {
+            out.clear();
+            error.into()
+        })
+    }
+
+    fn read_last(
+        &self,
+        index: usize,
+        at_ms: i64,
+        lookback_ms: i64,
+        out: &mut SampleColumns,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        let Some(found) = self.series.get(index) else { return Ok(()) };
+        let after_ms = at_ms.saturating_sub(lookback_ms);
+        // The newest sample of all is at hand without decoding.
+        if let Some(head) = found.head
+            && head.until_ms <= at_ms
+        {
+            let last = self
+                .db
+                .head()
+                .with_series(head.series, |series| (series.last_ms() == head.until_ms).then(|| series.state().value()));
+            if let Some(Some(value)) = last {
+                if head.until_ms > after_ms {
+                    out.push(head.until_ms, value);
+                }
+                return Ok(());
+            }
+        }
+        self.read_range(found, after_ms.saturating_add(1), at_ms, out).map_err(|error| {
+            out.clear();
+            SourceError::from(error)
+        })?;
+        if let (Some(&t), Some(&v)) = (out.timestamps.last(), out.values.last()) {
+            out.clear();
+            out.push(t, v);
+        }
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().clone()
+    }
+}
+
+/// What is collected of one index, `None` as the set meaning "all series", at most so many.
+type Collect<'a> = dyn Fn(&dyn LabelIndex, Option<&RoaringBitmap>, usize) -> Result<Vec<String>, IndexError> + 'a;
+
+/// Collects names or values over the head and all blocks that a query covers.
+pub(crate) fn collect(db: &Db, query: &LabelQuery, of: &Collect<'_>) -> Result<Vec<String>, Error> {
+    let view = db.view();
+    let mut all = std::collections::BTreeSet::new();
+    let from_ms = query.start_ms.max(view.head_from_ms);
+    let head = db.head();
+    if from_ms <= query.end_ms && head.max_ms() >= from_ms {
+        let in_head = |source| Error::Index { path: "head".into(), source };
+        let ids = union_of(query, |matchers| head.select_ids(matchers).map_err(in_head))?;
+        let ids = ids.map(|ids| head.retain_in_range(&ids, from_ms, query.end_ms));
+        if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
+            all.extend(of(&*head.index(), ids.as_ref(), query.limit).map_err(in_head)?);
+        }
+    }
+    for block in view.blocks.iter().filter(|block| block.overlaps(query.start_ms, query.end_ms)) {
+        let answer = union_of(query, |matchers| block.select(matchers)).and_then(|ids| {
+            if ids.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return Ok(Vec::new());
+            }
+            of(block.index(), ids.as_ref(), query.limit).map_err(|source| block.index_error(source))
+        });
+        match answer {
+            Ok(found) => all.extend(found),
+            Err(error) if error.kind() == ErrorKind::Corrupt => db.note_damage(&error),
+            Err(error) => return Err(error),
+        }
+    }
+    let limit = if query.limit == 0 { usize::MAX } else { query.limit };
+    Ok(all.into_iter().take(limit).collect())
+}
+
+/// The series that satisfy one of the query's selectors; `None` when it has none, which means all.
+fn union_of(
+    query: &LabelQuery,
+    mut select: impl FnMut(&[Matcher]) -> Result<RoaringBitmap, Error>,
+) -> Result<Option<RoaringBitmap>, Error> {
+    if query.selectors.is_empty() {
+        return Ok(None);
+    }
+    let mut union = RoaringBitmap::new();
+    for matchers in &query.selectors {
+        union |= select(matchers)?;
+    }
+    Ok(Some(union))
+}
