@@ -32,4 +32,5 @@ pub use render::{NoSecretFiles, RenderError, Renderer, SecretFiles};
 pub use request::{FailureReason, HttpRequest, HttpResponse, Mail, Outcome, Payload, Send, SendId};
 pub use rich::{Enrichment, RichMessage};
 pub use silence::{PostableSilence, Silence, SilenceError, SilenceLimits, SilenceState, Silences, uuid_v4};
+pub(crate) use template::private as is_private_label;
 pub use template::{Dialect, TemplateError, Templates};

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use model::number::{FloatFormat, float_text};
 use serde_json::{Value, json};
 
 use super::config::http::HttpConfig;
@@ -15,7 +14,7 @@ use super::config::secret::Secret;
 use super::message::{Message, MessageAlert, Status};
 use super::request::HttpRequest;
 use super::template::{Dialect, ExtendedAlert, Templates, extend, private};
-use crate::text::{cut_runes, escape_query, go_duration_text};
+use crate::text::{cut_runes, escape_query, go_duration_text, plain_number};
 
 /// Most alerts that are shown one by one.
 const MAX_ALERTS: usize = 10;
@@ -200,14 +199,14 @@ impl RichMessage {
     /// The value the host gives, else the one the alert carries.
     fn value(&self, one: &MessageAlert, extended: &ExtendedAlert, more: &Enrichment) -> Option<String> {
         if let Some(value) = more.value {
-            return Some(format!("{}{}", float_text(value, FloatFormat::General), more.unit));
+            return Some(format!("{}{}", plain_number(value), more.unit));
         }
         // What an alert carries is from when it fired: it says nothing about where the value is now.
         if one.status == Status::Resolved {
             return None;
         }
         if let Some(values) = extended.values.as_ref().filter(|values| !values.is_empty()) {
-            let texts = values.iter().map(|(name, v)| format!("{name}={}", float_text(*v, FloatFormat::General)));
+            let texts = values.iter().map(|(name, v)| format!("{name}={}", plain_number(*v)));
             return Some(texts.collect::<Vec<_>>().join(", "));
         }
         one.alert.annotations.get("value").map(str::to_owned)

@@ -171,6 +171,11 @@ impl GrafanaIntegration {
         }
     }
 
+    /// Whether the kind is read but not sent to.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.kind, GrafanaKind::Unsupported(_))
+    }
+
     /// Its id.
     pub fn uid(&self) -> &str {
         &self.uid
