@@ -87,6 +87,20 @@ pub struct PostableAlert {
     pub generator_url: String,
 }
 
+/// An alert of a rule in the same process.
+impl From<crate::rules::OutgoingAlert> for PostableAlert {
+    fn from(alert: crate::rules::OutgoingAlert) -> Self {
+        let owned = |labels: &Labels| labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        Self {
+            labels: owned(&alert.labels),
+            annotations: owned(&alert.annotations),
+            starts_at_ms: Some(alert.starts_at_ms),
+            ends_at_ms: alert.ends_at_ms,
+            generator_url: alert.generator_url,
+        }
+    }
+}
+
 /// Why an alert was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -226,11 +240,6 @@ impl AlertStore {
             *self.by_name.entry(alert.name().to_owned()).or_default() += 1;
         }
         self.alerts.insert(alert.labels.clone(), alert);
-    }
-
-    /// For the shift of ends after a restart.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Alert> {
-        self.alerts.values_mut()
     }
 }
 

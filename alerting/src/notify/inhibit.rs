@@ -13,17 +13,20 @@ use model::Labels;
 use super::alert::Alert;
 use super::config::CompiledInhibitRule;
 
+/// Sources by the values of a rule's `equal` labels: (labels, also matches the target side).
+type Sources<'a> = HashMap<Vec<&'a str>, Vec<(&'a Labels, bool)>>;
+
 /// Which alerts inhibit, at one time.
 pub struct Inhibitor<'a> {
     rules: &'a [CompiledInhibitRule],
-    /// By rule and the values of its `equal` labels, the sources: (labels, also matches the target side).
-    sources: Vec<HashMap<Vec<&'a str>, Vec<(&'a Labels, bool)>>>,
+    /// By rule.
+    sources: Vec<Sources<'a>>,
 }
 
 impl<'a> Inhibitor<'a> {
     /// Indexes the alerts that fire at a time.
     pub fn new(rules: &'a [CompiledInhibitRule], alerts: impl Iterator<Item = &'a Alert>, now_ms: i64) -> Self {
-        let mut sources: Vec<HashMap<Vec<&str>, Vec<(&Labels, bool)>>> = rules.iter().map(|_| HashMap::new()).collect();
+        let mut sources: Vec<Sources<'_>> = rules.iter().map(|_| HashMap::new()).collect();
         for alert in alerts.filter(|alert| !alert.is_resolved_at(now_ms)) {
             for (rule, index) in rules.iter().zip(&mut sources) {
                 if rule.source.matches(&alert.labels) {

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use model::number::{FloatFormat, float_text};
 use serde_json::{Value, json};
 
 use super::config::http::HttpConfig;
@@ -15,7 +14,7 @@ use super::config::secret::Secret;
 use super::message::{Message, MessageAlert, Status};
 use super::request::HttpRequest;
 use super::template::{Dialect, ExtendedAlert, Templates, extend, private};
-use crate::text::{cut_runes, escape_query, go_duration_text};
+use crate::text::{cut_runes, escape_query, go_duration_text, plain_number};
 
 /// Most alerts that are shown one by one.
 const MAX_ALERTS: usize = 10;
@@ -57,6 +56,8 @@ pub struct RichMessage {
     pub(crate) title_link: String,
     /// Color of the bar beside the message.
     pub(crate) color: String,
+    /// Whom to call, in Slack's form.
+    pub(crate) mentions: String,
     extended: Vec<ExtendedAlert>,
     external_url: String,
     dialect: Dialect,
@@ -78,6 +79,7 @@ impl RichMessage {
             title: String::new(),
             title_link: String::new(),
             color: String::new(),
+            mentions: String::new(),
             external_url,
             dialect: templates.dialect(),
             now_ms,
@@ -124,8 +126,9 @@ impl RichMessage {
         if left_out > 0 {
             blocks.push(context(&format!("and {left_out} more")));
         }
+        let text = [self.mentions.as_str(), &self.title].into_iter().filter(|part| !part.is_empty());
         let mut body = json!({
-            "text": self.title,
+            "text": text.collect::<Vec<_>>().join(" "),
             "attachments": [{ "color": self.color, "fallback": self.title, "blocks": blocks }],
         });
         let [username, icon_emoji, icon_url] = &self.sender;
@@ -196,14 +199,14 @@ impl RichMessage {
     /// The value the host gives, else the one the alert carries.
     fn value(&self, one: &MessageAlert, extended: &ExtendedAlert, more: &Enrichment) -> Option<String> {
         if let Some(value) = more.value {
-            return Some(format!("{}{}", float_text(value, FloatFormat::General), more.unit));
+            return Some(format!("{}{}", plain_number(value), more.unit));
         }
         // What an alert carries is from when it fired: it says nothing about where the value is now.
         if one.status == Status::Resolved {
             return None;
         }
         if let Some(values) = extended.values.as_ref().filter(|values| !values.is_empty()) {
-            let texts = values.iter().map(|(name, v)| format!("{name}={}", float_text(*v, FloatFormat::General)));
+            let texts = values.iter().map(|(name, v)| format!("{name}={}", plain_number(*v)));
             return Some(texts.collect::<Vec<_>>().join(", "));
         }
         one.alert.annotations.get("value").map(str::to_owned)

@@ -304,10 +304,6 @@ impl Silences {
     pub(crate) fn restore(&mut self, silence: Silence) {
         self.by_id.insert(silence.id.clone(), silence);
     }
-
-    pub(crate) fn forget(&mut self, id: &str) {
-        self.by_id.remove(id);
-    }
 }
 
 /// Whether `a` may become `b` without rewriting history.

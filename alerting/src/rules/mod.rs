@@ -18,7 +18,7 @@ mod schedule;
 mod send;
 mod state;
 mod synthetic;
-mod template;
+pub(crate) mod template;
 
 pub use alert_rule::{ActiveAlert, AlertRule, AlertRuleSnapshot, DUPLICATE_LABELS};
 pub use expand::{Expander, Expansion, External};

@@ -13,6 +13,7 @@ mod route;
 pub mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +97,7 @@ pub struct CompiledReceiver {
     /// Labels for filtering, the name included.
     pub labels: BTreeMap<String, String>,
     /// Its integrations, each with its index within its kind.
-    pub integrations: Vec<(Integration, usize)>,
+    pub integrations: Vec<(Arc<Integration>, usize)>,
 }
 
 /// An inhibition rule ready for use.
@@ -201,6 +202,7 @@ impl Config {
                     ));
                 }
             }
+            let integrations = integrations.into_iter().map(|(one, index)| (Arc::new(one), index)).collect();
             let compiled =
                 CompiledReceiver { name: receiver.name.clone(), labels: receiver.all_labels(), integrations };
             if receivers.insert(receiver.name.clone(), compiled).is_some() {

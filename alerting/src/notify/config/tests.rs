@@ -93,7 +93,7 @@ fn a_large_configuration_compiles() {
     assert!(nodes[3].options.group_by_all && nodes[3].options.labels["tier"] == "gold");
     let x = &config.receivers["team-X-mails"];
     assert_eq!(x.labels["team"], "x");
-    let (Integration::Email(mail), 0) = &x.integrations[0] else { panic!("a mail: {x:?}") };
+    let (Integration::Email(mail), 0) = (&*x.integrations[0].0, x.integrations[0].1) else { panic!("a mail: {x:?}") };
     assert_eq!((mail.from.as_str(), mail.require_tls), ("alertmanager@example.org", Some(true)));
     assert_eq!(mail.headers["X-Prio"], "high");
     let pager = &config.receivers["team-X-pager"].integrations;
@@ -101,17 +101,17 @@ fn a_large_configuration_compiles() {
         pager.iter().map(|(i, at)| (i.name(), *at)).collect::<Vec<_>>(),
         [("pagerduty", 0), ("webhook", 0), ("webhook", 1)]
     );
-    let Integration::PagerDuty(pager) = &pager[0].0 else { panic!("a pager") };
+    let Integration::PagerDuty(pager) = &*pager[0].0 else { panic!("a pager") };
     assert_eq!(pager.details["num_firing"], "many");
     assert_eq!(pager.details["num_resolved"], "{{ .Alerts.Resolved | len }}");
     let y = &config.receivers["team-Y-slack"].integrations;
     let names: Vec<_> = y.iter().map(|(i, _)| i.name()).collect();
     assert_eq!(names, ["discord", "slack", "opsgenie", "victorops", "telegram", "msteamsv2"]);
-    let (Integration::Slack(slack), _) = &y[1] else { panic!("a channel") };
+    let Integration::Slack(slack) = &*y[1].0 else { panic!("a channel") };
     assert_eq!(slack.api_url.as_ref().map(|u| u.expose()), Some("https://hooks.slack.com/services/T/B/x"));
     assert_eq!(slack.actions[0].name, "");
     assert!(!slack.http_config.as_ref().expect("inherited").follow_redirects);
-    let (Integration::MsTeamsV2(teams), _) = &y[5] else { panic!("a team") };
+    let Integration::MsTeamsV2(teams) = &*y[5].0 else { panic!("a team") };
     assert!(teams.http_config.as_ref().is_some_and(|http| http.follow_redirects && http.proxy_url.is_some()));
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     // Printed, it shows no secret and reads back.

@@ -16,6 +16,7 @@ mod telegram;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct ContactPointOptions {
     pub smtp: Option<SmtpSettings>,
     /// Name of the machine, the default source of PagerDuty's events.
     pub hostname: String,
+    /// Whether Slack messages whose title and text nobody has set come in Foursight's own layout. The setting `layout`
+    /// (`foursight` or `grafana`) says so for one contact point.
+    pub rich_slack: bool,
 }
 
 /// Something is wrong with an integration's settings.
@@ -136,7 +140,7 @@ impl GrafanaIntegration {
     pub fn new(config: &ContactPointIntegration, options: &ContactPointOptions) -> Result<Self, SettingsError> {
         let settings = || Value::Object(config.settings.clone());
         let kind = match config.kind.as_str() {
-            "slack" => GrafanaKind::Slack(slack::Settings::new(settings())?),
+            "slack" => GrafanaKind::Slack(slack::Settings::new(settings(), options)?),
             "webhook" => GrafanaKind::Webhook(Box::new(webhook::Settings::new(settings())?)),
             "email" => GrafanaKind::Email(email::Settings::new(settings(), options)?),
             "pagerduty" => GrafanaKind::PagerDuty(pagerduty::Settings::new(settings(), options)?),
@@ -165,6 +169,11 @@ impl GrafanaIntegration {
             GrafanaKind::Alertmanager(_) => "prometheus-alertmanager",
             GrafanaKind::Unsupported(kind) => kind,
         }
+    }
+
+    /// Whether the kind is read but not sent to.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.kind, GrafanaKind::Unsupported(_))
     }
 
     /// Its id.
@@ -215,7 +224,7 @@ pub fn compile_contact_points(
                 ConfigError::new(&place, format!("failed to validate integration {:?}: {error}", point.name))
             })?;
             let index = counts.entry(integration.name().to_owned()).or_default();
-            integrations.push((Integration::Grafana(Box::new(integration)), *index));
+            integrations.push((Arc::new(Integration::Grafana(Box::new(integration))), *index));
             *index += 1;
         }
         let labels = BTreeMap::from([("name".to_owned(), point.name.clone())]);

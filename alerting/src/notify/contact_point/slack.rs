@@ -3,11 +3,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DEFAULT_COLOR, DEFAULT_MESSAGE, DEFAULT_TITLE, FOOTER_ICON, SettingsError, comma_list, or_default, read};
+use super::{
+    ContactPointOptions, DEFAULT_COLOR, DEFAULT_MESSAGE, DEFAULT_TITLE, FOOTER_ICON, SettingsError, comma_list,
+    or_default, read,
+};
 use crate::notify::config::global::SLACK_POST_MESSAGE;
+use crate::notify::config::http::{Authorization, HttpConfig};
 use crate::notify::config::secret::Secret;
 use crate::notify::render::{Job, RenderError, to_json};
 use crate::notify::request::{HttpRequest, Payload};
+use crate::notify::rich::RichMessage;
 use crate::text::cut_runes;
 
 const MAX_TITLE: usize = 1024;
@@ -35,6 +40,8 @@ pub(crate) struct Settings {
     mention_groups: Vec<String>,
     color: String,
     footer: String,
+    /// Foursight's own key: `foursight` or `grafana`.
+    layout: String,
 }
 
 #[derive(Serialize)]
@@ -72,8 +79,14 @@ struct Attachment {
 }
 
 impl Settings {
-    pub(super) fn new(settings: Value) -> Result<Self, SettingsError> {
+    pub(super) fn new(settings: Value, options: &ContactPointOptions) -> Result<Self, SettingsError> {
         let mut own: Self = read(settings)?;
+        // Whoever wrote a title or a text wants to see it.
+        let rich = options.rich_slack && own.title.is_empty() && own.text.is_empty();
+        or_default(&mut own.layout, if rich { "foursight" } else { "grafana" });
+        if !matches!(own.layout.as_str(), "foursight" | "grafana") {
+            return Err(SettingsError::new(format!("invalid value for layout: {:?}", own.layout)));
+        }
         or_default(&mut own.endpoint_url, SLACK_POST_MESSAGE);
         if own.url.is_empty() {
             own.url = Secret::new(own.endpoint_url.as_str());
@@ -89,7 +102,7 @@ impl Settings {
         if own.token.is_empty() && chat_api {
             return Err(SettingsError::new("token must be specified when using the Slack chat API"));
         }
-        or_default(&mut own.username, "Grafana");
+        or_default(&mut own.username, if own.layout == "foursight" { "Foursight" } else { "Grafana" });
         or_default(&mut own.text, DEFAULT_MESSAGE);
         or_default(&mut own.title, DEFAULT_TITLE);
         or_default(&mut own.color, DEFAULT_COLOR);
@@ -99,9 +112,13 @@ impl Settings {
 
     pub(super) fn render(&self, job: &Job<'_>) -> Result<Payload, RenderError> {
         let title = cut_runes(&job.text_or(&self.title, DEFAULT_TITLE), MAX_TITLE).0;
+        let title_link = common_source(job).unwrap_or_else(|| job.rules_url());
+        if self.layout == "foursight" {
+            return Ok(Payload::Rich(Box::new(self.rich(job, title, title_link))));
+        }
         let pretext = self.mentions(job);
         let attachment = Attachment {
-            title_link: common_source(job).unwrap_or_else(|| job.rules_url()),
+            title_link,
             text: job.text_or(&self.text, DEFAULT_MESSAGE),
             // A webhook cannot be given a file, only the address of one.
             image_url: if self.token.is_empty() { job.image_url() } else { None },
@@ -127,6 +144,25 @@ impl Settings {
             request.headers.push(("Authorization".to_owned(), bearer));
         }
         Ok(Payload::Http(vec![request]))
+    }
+
+    /// The message in Foursight's own layout; mentions stand before the title.
+    fn rich(&self, job: &Job<'_>, title: String, title_link: String) -> RichMessage {
+        let mut rich = RichMessage::new(job.message, job.renderer.templates(), job.now_ms);
+        (rich.title, rich.title_link) = (title, title_link);
+        rich.mentions = self.mentions(job);
+        rich.color = job.text_or(&self.color, DEFAULT_COLOR);
+        let http_config = (!self.token.is_empty()).then(|| HttpConfig {
+            authorization: Some(Authorization { credentials: self.token.clone(), ..Authorization::default() }),
+            ..HttpConfig::default()
+        });
+        rich.address(self.url.clone(), job.text_or_itself(&self.recipient), String::new(), http_config, 0);
+        let sender = [&self.username, &self.icon_emoji, &self.icon_url].map(|text| job.text_or_itself(text));
+        let [username, icon_emoji, icon_url] = sender;
+        // Slack takes the picture over the emoji; people who set an emoji want to see it.
+        let icon_url = if icon_emoji.is_empty() { icon_url } else { String::new() };
+        rich.sender(username, icon_emoji, icon_url);
+        rich
     }
 
     fn mentions(&self, job: &Job<'_>) -> String {

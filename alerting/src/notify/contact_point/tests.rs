@@ -10,7 +10,7 @@ use crate::notify::template::tests::{NOW, alerts, grafana_alerts, message};
 fn options() -> ContactPointOptions {
     let smtp =
         SmtpSettings { from: "Grafana <g@example.org>".to_owned(), require_tls: true, ..SmtpSettings::default() };
-    ContactPointOptions { smtp: Some(smtp), hostname: "box".to_owned() }
+    ContactPointOptions { smtp: Some(smtp), hostname: "box".to_owned(), rich_slack: false }
 }
 
 fn point(kind: &str, settings: Value) -> ContactPointIntegration {
@@ -57,6 +57,7 @@ fn settings_are_checked() {
         ("teams", json!({}), "could not find url property in settings"),
         ("prometheus-alertmanager", json!({ "url": "," }), "could not find url property in settings"),
         ("pager", json!({}), "notifier pager is not supported"),
+        ("slack", json!({ "url": "https://h", "layout": "x" }), "invalid value for layout: \"x\""),
         ("slack", json!({ "url": 5 }), "failed to unmarshal settings"),
     ];
     for (kind, settings, want) in cases {
@@ -70,20 +71,20 @@ fn slack() {
     let settings = json!({
         "recipient": "#ops", "token": "xoxb-1", "mentionChannel": "here", "mentionUsers": "U1, U2", "mentionGroups": "G1",
     });
-    let (request, body) = body("slack", settings, &message(grafana_alerts()));
+    let (request, sent) = body("slack", settings, &message(grafana_alerts()));
     assert_eq!(request.url.expose(), "https://slack.com/api/chat.postMessage");
     assert!(request.headers.iter().any(|(name, value)| name == "Authorization" && value.expose() == "Bearer xoxb-1"));
-    let attachment = &body["attachments"][0];
-    assert_eq!((&body["channel"], &body["username"]), (&"#ops".into(), &"Grafana".into()));
+    let attachment = &sent["attachments"][0];
+    assert_eq!((&sent["channel"], &sent["username"]), (&"#ops".into(), &"Grafana".into()));
     assert_eq!(attachment["title"], "[FIRING:1] Down (Ops a b)");
     assert_eq!(attachment["fallback"], attachment["title"]);
     assert_eq!(attachment["title_link"], "http://prom/graph?g0.expr=up&g0.tab=1&orgId=1");
-    assert!(attachment["text"].as_str().is_some_and(|text| text.contains("Value: A=1.5, B=2")), "{body}");
+    assert!(attachment["text"].as_str().is_some_and(|text| text.contains("Value: A=1.5, B=2")), "{sent}");
     assert_eq!((&attachment["color"], &attachment["ts"]), (&"#D63232".into(), &(NOW / 1000).into()));
     assert_eq!((&attachment["footer"], &attachment["mrkdwn_in"]), (&"Grafana v1.2.3".into(), &json!(["pretext"])));
     assert_eq!(attachment["pretext"], "<!here|here> <!subteam^G1> <@U1><@U2>");
     let broken = json!({ "url": "https://h", "title": "{{ .Nope }}", "text": "{{ .Nope }}", "color": "{{ .Nope }}" });
-    let (_, other) = super::tests::body("slack", broken, &message(alerts()));
+    let (_, other) = body("slack", broken, &message(alerts()));
     assert_eq!(other["attachments"][0]["title"], "[FIRING:1, RESOLVED:1] Down (api page)", "the default takes over");
     assert_eq!(other["attachments"][0]["title_link"], "http://prom/graph?g0.expr=up&g0.tab=1");
 }
@@ -94,7 +95,7 @@ fn webhook() {
         "url": "http://h/{{ .Status }}", "maxAlerts": "1", "httpMethod": "PUT", "authorization_credentials": "c",
         "headers": { "X-A": "b" }, "hmacConfig": { "secret": "s", "timestampHeader": "X-Time" },
     });
-    let (request, body) = body("webhook", settings, &message(alerts()));
+    let (request, sent) = body("webhook", settings, &message(alerts()));
     assert_eq!((request.method, request.url.expose()), ("PUT", "http://h/firing"));
     let header = |name: &str| request.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose());
     assert_eq!(
@@ -103,17 +104,17 @@ fn webhook() {
     );
     assert_eq!(header("X-Grafana-Alerting-Signature").map(str::len), Some(64));
     assert_eq!(
-        (&body["version"], &body["state"], &body["truncatedAlerts"]),
+        (&sent["version"], &sent["state"], &sent["truncatedAlerts"]),
         (&"1".into(), &"alerting".into(), &1.into())
     );
-    assert_eq!((&body["title"], &body["orgId"]), (&"[FIRING:1] Down (a:80 api page)".into(), &1.into()));
-    assert_eq!(body["alerts"][0]["startsAt"], "2024-01-01T00:00:00Z");
-    assert_eq!(body["alerts"][0]["values"], Value::Null);
+    assert_eq!((&sent["title"], &sent["orgId"]), (&"[FIRING:1] Down (a:80 api page)".into(), &1.into()));
+    assert_eq!(sent["alerts"][0]["startsAt"], "2024-01-01T00:00:00Z");
+    assert_eq!(sent["alerts"][0]["values"], Value::Null);
     let settings = json!({
         "url": "http://h",
         "payload": { "template": "{{ .Vars.a }} {{ .Status }} {{ coll.Dict \"n\" (len .Alerts) | data.ToJSON }}", "vars": { "a": "1" } },
     });
-    let (request, _) = super::tests::body("webhook", settings, &message(alerts()));
+    let (request, _) = body("webhook", settings, &message(alerts()));
     assert_eq!(request.body, b"1 firing {\"n\":2}");
 }
 
@@ -197,4 +198,33 @@ fn points_become_receivers() {
     let twice = [points[0].clone(), points[0].clone()];
     let error = compile_contact_points(&twice, &options()).expect_err("twice");
     assert_eq!(error.to_string(), "contactPoints[1]: notification config name \"ops\" is not unique");
+}
+
+#[test]
+fn slack_in_our_own_layout() {
+    let rich = ContactPointOptions { rich_slack: true, ..options() };
+    let message = message(alerts());
+    let render = |settings: Value, options: &ContactPointOptions| {
+        let integration = GrafanaIntegration::new(&point("slack", settings), options).expect("good settings");
+        renderer(Dialect::Grafana)
+            .render(&Integration::Grafana(Box::new(integration)), &message, NOW)
+            .expect("rendered")
+    };
+    let own = |payload: Payload| match payload {
+        Payload::Rich(rich) => Some(rich.finish(&BTreeMap::new())),
+        _ => None,
+    };
+    // A title of one's own, or the setting, keeps Grafana's layout.
+    assert!(own(render(json!({ "url": "https://h" }), &options())).is_none());
+    assert!(own(render(json!({ "url": "https://h", "title": "t" }), &rich)).is_none());
+    assert!(own(render(json!({ "url": "https://h", "layout": "grafana" }), &rich)).is_none());
+    assert!(own(render(json!({ "url": "https://h", "title": "t", "layout": "foursight" }), &options())).is_some());
+    let settings = json!({ "url": "https://h", "recipient": "#a", "mentionChannel": "here", "token": "xoxb" });
+    let request = own(render(settings, &rich)).expect("our own");
+    let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+    assert_eq!((&body["channel"], &body["username"]), (&json!("#a"), &json!("Foursight")));
+    assert!(body["text"].as_str().is_some_and(|text| text.starts_with("<!here|here> [")), "{body}");
+    assert_eq!(body["attachments"][0]["color"], "#D63232");
+    let authorization = request.http_config.and_then(|http| http.authorization).expect("the token");
+    assert_eq!(authorization.credentials.expose(), "xoxb");
 }

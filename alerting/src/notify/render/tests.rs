@@ -42,7 +42,7 @@ fn integration(receiver: Value) -> Integration {
     });
     let config: Config = serde_json::from_value(config).expect("a configuration");
     let compiled = config.compile(ConfigOptions::default()).expect("a good configuration");
-    compiled.receivers["r"].integrations[0].0.clone()
+    Integration::clone(&compiled.receivers["r"].integrations[0].0)
 }
 
 fn render(receiver: Value, message: &Message) -> Result<Payload, RenderError> {

@@ -32,7 +32,8 @@ fn tree() -> RouteTree {
 #[test]
 fn alerts_find_their_nodes() {
     let tree = tree();
-    let cases: [(&[(&str, &str)], &[&str]); 8] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 8] = [
         (&[], &["default"]),
         (&[("owner", "team-A")], &["a"]),
         (&[("owner", "team-A"), ("env", "unset")], &["a"]),

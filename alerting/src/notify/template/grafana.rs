@@ -70,7 +70,7 @@ pub(crate) fn extend(one: &MessageAlert, external_url: &str, now_ms: i64) -> Ext
         dashboard_url: String::new(),
         panel_url: String::new(),
         rule_uid: alert.labels.value(names::RULE_UID).to_owned(),
-        values: alert.annotations.get(names::VALUES).and_then(|json| serde_json::from_str(json).ok()),
+        values: alert.annotations.get(names::VALUES).and_then(values),
         value_string: alert.annotations.value(names::VALUE_STRING).to_owned(),
         image_url: alert.annotations.value(names::IMAGE_URL).to_owned(),
         org_id: org.and_then(|org| org.parse().ok()),
@@ -97,6 +97,12 @@ pub(crate) fn extend(one: &MessageAlert, external_url: &str, now_ms: i64) -> Ext
     query.extend(matchers.iter().map(|matcher| ("matcher", matcher.as_str())));
     extended.silence_url = with_query(&format!("{external_url}/alerting/silence/new"), &query);
     extended
+}
+
+/// Values that are none are left out.
+fn values(json: &str) -> Option<BTreeMap<String, f64>> {
+    let values: BTreeMap<String, Option<f64>> = serde_json::from_str(json).ok()?;
+    Some(values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 /// `name=value` of each label that a silence of the alert would match. The rule's id says more than the names of rule and

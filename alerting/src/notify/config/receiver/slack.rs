@@ -196,7 +196,7 @@ impl SlackConfig {
         at_most_one(place, url, url_file, "api_url & api_url_file")?;
         at_most_one(place, token, token_file, "app_token & app_token_file")?;
         at_most_one(place, url || url_file, token || token_file, "api_url/api_url_file & app_token/app_token_file")?;
-        if self.update_message && !self.api_url.as_ref().is_some_and(|url| url.expose() == SLACK_POST_MESSAGE) {
+        if self.update_message && self.api_url.as_ref().is_none_or(|url| url.expose() != SLACK_POST_MESSAGE) {
             return error(
                 "update_message can only be used with bot tokens. api_url must be set to https://slack.com/api/chat.postMessage",
             );
