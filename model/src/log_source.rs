@@ -104,6 +104,13 @@ pub trait LogSelection: Send + Sync {
         None
     }
 
+    /// Whether an entry of unit `index` may have structured metadata. A store that knows it has none lets evaluators count
+    /// its entries without reading them.
+    fn has_metadata(&self, index: usize) -> bool {
+        let _ = index;
+        true
+    }
+
     /// What was left out, and why.
     fn warnings(&self) -> Vec<String> {
         Vec::new()

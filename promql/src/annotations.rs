@@ -45,9 +45,18 @@ pub struct Annotation {
 enum Detail {
     None,
     /// Classic buckets whose counts fell.
-    Monotonicity { min_ms: i64, max_ms: i64, min_bucket: f64, max_bucket: f64, max_diff: f64, count: u64 },
+    Monotonicity {
+        min_ms: i64,
+        max_ms: i64,
+        min_bucket: f64,
+        max_bucket: f64,
+        max_diff: f64,
+        count: u64,
+    },
     /// Samples whose start time lies before the sample before.
-    StartOverlap { count: u64 },
+    StartOverlap {
+        count: u64,
+    },
 }
 
 impl Annotation {
@@ -127,8 +136,7 @@ impl Annotations {
 
     /// Rendered texts of a level, at most `limit` (0: all), then how many were left out.
     pub fn render(&self, level: Level, query: &str, limit: usize) -> Vec<String> {
-        let mut texts: Vec<String> =
-            self.list.iter().filter(|a| a.level == level).map(|a| a.render(query)).collect();
+        let mut texts: Vec<String> = self.list.iter().filter(|a| a.level == level).map(|a| a.render(query)).collect();
         if limit > 0 && texts.len() > limit {
             let (left_out, kind) = (texts.len() - limit, if level == Level::Info { "info" } else { "warning" });
             texts.truncate(limit);
@@ -244,10 +252,7 @@ impl Annotations {
 
     pub(crate) fn possibly_no_counter(&mut self, name: &str, span: Span) {
         self.info(
-            format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                quote(name)
-            ),
+            format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}", quote(name)),
             span,
         );
     }

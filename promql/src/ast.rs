@@ -70,7 +70,7 @@ pub enum Expr {
 
 /// An aggregation operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum AggregateOp {
     Sum,
     Avg,
@@ -151,7 +151,7 @@ pub struct Aggregate {
 
 /// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum BinaryOp {
     Add,
     Sub,
@@ -200,10 +200,7 @@ impl BinaryOp {
 
     /// `== != > < >= <=`
     pub fn is_comparison(self) -> bool {
-        matches!(
-            self,
-            Self::Equal | Self::NotEqual | Self::Greater | Self::Less | Self::GreaterEqual | Self::LessEqual
-        )
+        matches!(self, Self::Equal | Self::NotEqual | Self::Greater | Self::Less | Self::GreaterEqual | Self::LessEqual)
     }
 
     /// `and or unless`
@@ -326,7 +323,7 @@ pub enum DurationExpr {
 
 /// Operators of duration expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum DurationOperator {
     Add,
     Sub,

@@ -8,7 +8,7 @@ use model::{FloatHistogram, Labels, SeriesSource};
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
 use crate::error::QueryError;
-use crate::exec::Exec;
+use crate::exec;
 use crate::parse::{ParserOptions, parse};
 use crate::plan::Plan;
 use crate::vector::Steps;
@@ -243,7 +243,7 @@ impl Engine {
         context: &QueryContext<'_>,
     ) -> Result<QueryOutput, QueryError> {
         let plan = self.plan(expr, times, context)?;
-        Exec::run(&plan, &self.options, source, context, times, false).map(|(output, _)| output)
+        exec::run(&plan, &self.options, source, context, times, false).map(|(output, _)| output)
     }
 
     /// Plans a query; the plan prints as a tree.
@@ -301,7 +301,7 @@ impl Engine {
         context: &QueryContext<'_>,
     ) -> Result<Analysis, QueryError> {
         let plan = self.plan(&parse(text, &self.options.parser)?, times, context)?;
-        let (output, text) = Exec::run(&plan, &self.options, source, context, times, true)?;
+        let (output, text) = exec::run(&plan, &self.options, source, context, times, true)?;
         Ok(Analysis { text, output })
     }
 }

@@ -208,8 +208,7 @@ impl VectorSelector {
         let is_name = |m: &&model::Matcher| {
             m.name() == METRIC_NAME && m.op() == MatchOp::Equal && m.value() == self.name && !m.value().is_empty()
         };
-        let mut shown: Vec<String> =
-            self.matchers.iter().filter(|m| !is_name(m)).map(ToString::to_string).collect();
+        let mut shown: Vec<String> = self.matchers.iter().filter(|m| !is_name(m)).map(ToString::to_string).collect();
         if !shown.is_empty() {
             shown.sort_unstable();
             write!(f, "{{{}}}", shown.join(","))?;

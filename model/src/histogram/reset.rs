@@ -71,7 +71,8 @@ fn side_fell(now: (&[Span], &[f64]), before: (&[Span], &[f64]), zero: Option<(i3
         while now.next_if(|(at, _)| *at < index).is_some() {}
         match now.peek() {
             Some((at, new)) if *at == index => {
-                if *new < count {
+                let fell = *new < count;
+                if fell {
                     return true;
                 }
             }

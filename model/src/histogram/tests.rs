@@ -55,7 +55,8 @@ fn bounds_of_exponential_buckets() {
 
 #[test]
 fn walks_both_ways_over_damaged_layouts() {
-    let cases: &[(&[(i32, u32)], usize, &[i32])] = &[
+    type Case = (&'static [(i32, u32)], usize, &'static [i32]);
+    let cases: &[Case] = &[
         (&[(-2, 2), (1, 1), (0, 2)], 5, &[-2, -1, 1, 2, 3]),
         (&[(1, 0), (2, 1), (1, 0), (1, 1)], 2, &[3, 6]),
         (&[(0, 3)], 1, &[0]),

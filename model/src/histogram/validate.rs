@@ -123,7 +123,7 @@ impl FloatHistogram {
 }
 
 fn check_spans(side: &'static str, spans: &[Span], have: usize) -> Result<(), InvalidHistogram> {
-    for (at, span) in spans.iter().enumerate().skip(1).filter(|(_, s)| s.offset < 0) {
+    if let Some((at, span)) = spans.iter().enumerate().skip(1).find(|(_, s)| s.offset < 0) {
         return Err(InvalidHistogram::NegativeOffset { side, number: at + 1, offset: span.offset });
     }
     let need: u64 = spans.iter().map(|s| u64::from(s.length)).sum();

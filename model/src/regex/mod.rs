@@ -16,15 +16,17 @@ mod automaton;
 mod error;
 mod parser;
 mod replace;
+mod strategy;
 mod unicode;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::{Anchored, Input, meta};
-use regex_syntax::hir::{Hir, HirKind, Look};
+use regex_syntax::hir::{Hir, Look};
+use strategy::Strategy;
 
 pub use analysis::RequiredLiteral;
 pub use automaton::{AutomatonState, ValueAutomaton};
@@ -35,6 +37,9 @@ pub use replace::{expand, quote_meta};
 pub const MAX_NESTING: u32 = 500;
 /// Most bytes the compiled program of a pattern may take.
 pub const MAX_COMPILED_BYTES: usize = 32 << 20;
+
+/// Longest plain pattern whose engine waits until it is needed.
+const MAX_LAZY_PATTERN: usize = 1024;
 
 /// How a pattern is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -84,25 +89,11 @@ struct Inner {
     /// Stray bytes can change the answer.
     sees_invalid_utf8: bool,
     strategy: Strategy,
-    /// Absent only for [`Strategy::OneOf`] without groups, which needs none.
-    engine: Option<meta::Regex>,
-}
-
-/// How [`GoRegex::is_match`] answers.
-enum Strategy {
-    Engine,
-    /// `.*` with `(?s)`, or an empty search.
-    Everything,
-    /// `.+` with `(?s)`.
-    NonEmpty,
-    /// An anchored list of texts.
-    OneOf(hashbrown::HashSet<Box<[u8]>, foldhash::fast::RandomState>),
-    /// Anchored `text.*` with `(?s)`.
-    StartsWith(Box<[u8]>),
-    /// Anchored `.*text` with `(?s)`.
-    EndsWith(Box<[u8]>),
-    /// Anchored `.*text.*` with `(?s)`, or a search for a plain text.
-    Contains(Box<memchr::memmem::Finder<'static>>),
+    /// Compiled at once where a match needs it, else when a place or a group is first asked for. None for
+    /// [`Strategy::OneOf`] without groups, which needs none.
+    engine: OnceLock<Option<meta::Regex>>,
+    /// Answers whether there is a match, where that is simpler than finding it.
+    tester: Option<meta::Regex>,
 }
 
 impl GoRegex {
@@ -111,14 +102,29 @@ impl GoRegex {
     /// # Errors
     /// What Go refuses, in Go's words, and what exceeds the limits of this module.
     pub fn new(pattern: &str, flags: Flags) -> Result<Self, RegexError> {
-        let parser::Parsed { hir, names } = parser::parse(pattern, flags)?;
+        let parser::Parsed { hir, names, counted } = parser::parse(pattern, flags)?;
         let set = analysis::literal_set(&hir);
         let sees_invalid_utf8 = analysis::sees_invalid_utf8(&hir);
         let strategy = Strategy::choose(&hir, flags, set.as_deref());
         let engine = match strategy {
-            Strategy::OneOf(_) if names.len() == 1 => None,
-            _ => Some(compile(&hir, flags.anchored, pattern)?),
+            Strategy::OneOf(_) if names.len() == 1 => OnceLock::from(None),
+            // Texts and dots alone: short enough, they always compile.
+            Strategy::Everything
+            | Strategy::NonEmpty
+            | Strategy::StartsWith(_)
+            | Strategy::EndsWith(_)
+            | Strategy::Contains(_)
+                if pattern.len() <= MAX_LAZY_PATTERN && !counted =>
+            {
+                OnceLock::new()
+            }
+            _ => OnceLock::from(Some(compile(&hir, flags.anchored, pattern)?)),
         };
+        let tester = match strategy {
+            Strategy::Engine if !flags.anchored => strategy::without_loose_ends(&hir),
+            _ => None,
+        };
+        let tester = tester.map(|core| compile(&core, false, pattern)).transpose()?;
         Ok(Self(Arc::new(Inner {
             pattern: pattern.to_owned(),
             flags,
@@ -129,6 +135,7 @@ impl GoRegex {
             sees_invalid_utf8,
             strategy,
             engine,
+            tester,
             hir,
             names,
         })))
@@ -192,12 +199,12 @@ impl GoRegex {
 
     /// Whether the pattern matches somewhere in `text` (anchored: matches all of it).
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.quick(text.as_bytes()).unwrap_or_else(|| self.0.engine_matches(text.as_bytes()))
+        self.0.strategy.quick(text.as_bytes()).unwrap_or_else(|| self.0.engine_matches(text.as_bytes()))
     }
 
     /// [`Self::is_match`] on bytes that may not be UTF-8.
     pub fn is_match_bytes(&self, text: &[u8]) -> bool {
-        if let Some(answer) = self.0.quick(text) {
+        if let Some(answer) = self.0.strategy.quick(text) {
             return answer;
         }
         // A match in the raw bytes is a match in what Go sees; only a miss has to be looked at again.
@@ -283,89 +290,15 @@ fn anchor(hir: &Hir) -> Hir {
     Hir::concat(vec![Hir::look(Look::Start), hir.clone(), Hir::look(Look::End)])
 }
 
-impl Strategy {
-    fn choose(hir: &Hir, flags: Flags, set: Option<&[String]>) -> Self {
-        // A literal U+FFFD also matches a stray byte: leave that to the engine.
-        let plain = |text: &str| !text.contains(char::REPLACEMENT_CHARACTER);
-        if let Some(set) = set.filter(|set| set.iter().all(|text| plain(text))) {
-            return match set {
-                _ if flags.anchored => Self::OneOf(set.iter().map(|text| Box::from(text.as_bytes())).collect()),
-                _ if set.iter().any(String::is_empty) => Self::Everything,
-                [text] => Self::Contains(finder(text)),
-                _ => Self::Engine,
-            };
-        }
-        if !flags.anchored {
-            return Self::Engine;
-        }
-        let mut parts = Vec::new();
-        flatten(hir, &mut parts);
-        let text = |literal: &Hir| match literal.kind() {
-            HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().filter(|text| plain(text)).map(Box::from),
-            _ => None,
-        };
-        let text = |hir: &Hir| -> Option<Box<str>> { text(hir) };
-        match parts[..] {
-            [only] if any_text(only, 0) => Self::Everything,
-            [only] if any_text(only, 1) => Self::NonEmpty,
-            [first, last] if any_text(last, 0) => {
-                text(first).map_or(Self::Engine, |text| Self::StartsWith(text.into_boxed_bytes()))
-            }
-            [first, last] if any_text(first, 0) => {
-                text(last).map_or(Self::Engine, |text| Self::EndsWith(text.into_boxed_bytes()))
-            }
-            [first, middle, last] if any_text(first, 0) && any_text(last, 0) => {
-                text(middle).map_or(Self::Engine, |text| Self::Contains(finder(&text)))
-            }
-            _ => Self::Engine,
-        }
-    }
-}
-
-fn finder(text: &str) -> Box<memchr::memmem::Finder<'static>> {
-    Box::new(memchr::memmem::Finder::new(text).into_owned())
-}
-
-/// The parts of a concatenation, groups and anchors dissolved.
-fn flatten<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
-    match hir.kind() {
-        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
-        HirKind::Capture(capture) => flatten(&capture.sub, parts),
-        HirKind::Empty => {}
-        _ => parts.push(hir),
-    }
-}
-
-/// `hir` is `.*` (or `.+` for `min` 1) over all characters, newlines included.
-fn any_text(hir: &Hir, min: u32) -> bool {
-    let HirKind::Repetition(repetition) = hir.kind() else { return false };
-    let every_char = match repetition.sub.kind() {
-        HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => {
-            matches!(class.ranges(), [all] if all.start() == '\0' && all.end() == char::MAX)
-        }
-        _ => false,
-    };
-    every_char && repetition.min == min && repetition.max.is_none()
-}
-
 impl Inner {
-    /// The answer of [`GoRegex::is_match`] where no engine is needed.
-    fn quick(&self, text: &[u8]) -> Option<bool> {
-        Some(match &self.strategy {
-            Strategy::Engine => return None,
-            Strategy::Everything => true,
-            Strategy::NonEmpty => !text.is_empty(),
-            Strategy::OneOf(set) => set.contains(text),
-            Strategy::StartsWith(prefix) => text.starts_with(prefix),
-            Strategy::EndsWith(suffix) => text.ends_with(suffix),
-            Strategy::Contains(finder) => finder.find(text).is_some(),
-        })
+    fn engine(&self) -> Option<&meta::Regex> {
+        self.engine.get_or_init(|| compile(&self.hir, self.flags.anchored, &self.pattern).ok()).as_ref()
     }
 
     fn engine_matches(&self, text: &[u8]) -> bool {
-        match &self.engine {
+        match self.tester.as_ref().or_else(|| self.engine()) {
             Some(engine) => engine.is_match(text),
-            None => self.quick(text) == Some(true),
+            None => self.strategy.quick(text) == Some(true),
         }
     }
 
@@ -377,7 +310,7 @@ impl Inner {
     fn captures_at(&self, text: &[u8], at: usize, groups: &mut Groups) -> bool {
         groups.0.clear();
         groups.0.resize(self.names.len() * 2, None);
-        match &self.engine {
+        match self.engine() {
             Some(engine) => {
                 let input = Input::new(text).span(at..text.len()).anchored(Anchored::No);
                 let found = engine.search_slots(&input, &mut groups.0).is_some();
@@ -387,7 +320,7 @@ impl Inner {
                 found
             }
             // A list of whole texts: the only match is everything, from the start.
-            None if at == 0 && self.quick(text) == Some(true) => {
+            None if at == 0 && self.strategy.quick(text) == Some(true) => {
                 groups.0[0] = regex_automata::util::primitives::NonMaxUsize::new(0);
                 groups.0[1] = regex_automata::util::primitives::NonMaxUsize::new(text.len());
                 true

@@ -21,6 +21,8 @@ const MAX_REPEAT: u32 = 1000;
 pub(super) struct Parsed {
     pub(super) hir: Hir,
     pub(super) names: Vec<Option<Box<str>>>,
+    /// Something is repeated a given number of times, so the program may be far longer than the pattern.
+    pub(super) counted: bool,
 }
 
 pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, RegexError> {
@@ -38,7 +40,7 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, RegexError> {
         _ => return Err(RegexError { kind: RegexErrorKind::MissingParen, fragment: pattern.to_owned() }),
     };
     check_nesting(whole.height, pattern)?;
-    Ok(Parsed { hir: whole.hir, names })
+    Ok(Parsed { hir: whole.hir, names, counted: whole.repeats > 1 })
 }
 
 /// The switches of `(?imsU)`.

@@ -41,7 +41,7 @@ impl Exec<'_> {
             self.budget.exchange(held, &out)?;
             return Ok(out);
         }
-        let stream = self.named_stream(&aggregate.input, steps)?;
+        let stream = self.settled_stream(&aggregate.input, steps)?;
         if op == AggregateOp::LimitRatio {
             return self.limit_ratio(&*stream, &param, steps);
         }
@@ -73,18 +73,6 @@ impl Exec<'_> {
         Ok(out)
     }
 
-    /// The input as a stream in which no two series are equal once their names are gone.
-    fn named_stream<'n>(&'n self, input: &'n Node, steps: Steps) -> Done<Box<dyn Stream + 'n>> {
-        let stream = self.stream(input, steps)?;
-        if self.options.delayed_name_removal || !stream.names_may_differ() {
-            return Ok(stream);
-        }
-        if (0..stream.len()).any(|i| stream.drop_name(i)) {
-            return Ok(Box::new(super::stream::Held(self.collect(&*stream, steps)?)));
-        }
-        Ok(stream)
-    }
-
     /// Labels of a series as the aggregation sees them.
     fn result_labels(&self, stream: &dyn Stream, index: usize) -> Labels {
         let labels = stream.labels(index);
@@ -108,11 +96,13 @@ impl Exec<'_> {
                 self.budget.check_now()?;
             }
             ids.clear();
-            if !without && (plain || !stream.drop_name(index)) && stream.value_ids(index, names, &mut ids) {
-                if let Some(group) = by_ids.get(ids.as_slice()) {
-                    groups.of.push(*group);
-                    continue;
-                }
+            if !without
+                && (plain || !stream.drop_name(index))
+                && stream.value_ids(index, names, &mut ids)
+                && let Some(group) = by_ids.get(ids.as_slice())
+            {
+                groups.of.push(*group);
+                continue;
             }
             let labels = if plain { stream.labels(index) } else { self.result_labels(stream, index) };
             let (group, new) = grouper.group(&labels);

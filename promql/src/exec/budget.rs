@@ -95,9 +95,9 @@ impl<'a> Budget<'a> {
 
     /// What series take that are in memory.
     pub(super) fn held(&self, series: &[Series]) -> Held {
-        series.iter().fold(Held::default(), |sum, s| {
-            sum + Held { samples: s.column.sample_count(), bytes: s.column.bytes() }
-        })
+        series
+            .iter()
+            .fold(Held::default(), |sum, s| sum + Held { samples: s.column.sample_count(), bytes: s.column.bytes() })
     }
 
     /// Replaces series by others made from them.
@@ -106,6 +106,16 @@ impl<'a> Budget<'a> {
         self.samples.fetch_sub(old.samples.min(self.samples.load(Ordering::Relaxed)), Ordering::Relaxed);
         self.bytes.fetch_sub(old.bytes.min(self.bytes.load(Ordering::Relaxed)), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether samples are counted by step.
+    pub(super) fn by_step(&self) -> bool {
+        self.per_step.is_some()
+    }
+
+    /// Counts samples looked at, at whatever step.
+    pub(super) fn looked_at_total(&self, count: u64) {
+        self.samples_total.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts samples looked at by a step of an operator that runs over `steps`.
@@ -122,11 +132,6 @@ impl<'a> Budget<'a> {
                 slot.fetch_add(*count, Ordering::Relaxed);
             }
         }
-    }
-
-    /// Whether counts by step are asked for.
-    pub(super) fn wants_steps(&self) -> bool {
-        self.per_step.is_some()
     }
 
     pub(super) fn stats(&self) -> Stats {

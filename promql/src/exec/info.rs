@@ -138,10 +138,8 @@ impl Exec<'_> {
         let mut out: Vec<Series> = Vec::new();
         let mut by_labels: HashMap<Labels, usize> = HashMap::default();
         for (s, ignored) in series.into_iter().zip(ignored) {
-            let candidates: Vec<&[usize]> = metrics
-                .iter()
-                .filter_map(|name| by_key.get(&key(name, &s.labels)).map(Vec::as_slice))
-                .collect();
+            let candidates: Vec<&[usize]> =
+                metrics.iter().filter_map(|name| by_key.get(&key(name, &s.labels)).map(Vec::as_slice)).collect();
             // Labels change only where the info series do.
             let mut last: Option<(Vec<usize>, Option<Labels>)> = None;
             for step in 0..steps.count {

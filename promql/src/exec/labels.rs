@@ -32,12 +32,7 @@ pub(super) fn replace(replace: &LabelReplace, exec: &Exec<'_>, input: &Node, ste
 }
 
 /// Sets a label to the joined values of others.
-pub(super) fn join(
-    mut series: Vec<Series>,
-    target: &str,
-    separator: &str,
-    sources: &[String],
-) -> Done<Vec<Series>> {
+pub(super) fn join(mut series: Vec<Series>, target: &str, separator: &str, sources: &[String]) -> Done<Vec<Series>> {
     for s in &mut series {
         let values: Vec<&str> = sources.iter().map(|name| s.labels.value(name)).collect();
         let value = values.join(separator);

@@ -37,8 +37,20 @@ use work::Work;
 
 type Done<T> = Result<T, QueryError>;
 
+/// Runs a plan; the text is that of `explain analyze` when asked for.
+pub(crate) fn run(
+    plan: &Plan,
+    options: &EngineOptions,
+    source: &dyn SeriesSource,
+    context: &QueryContext<'_>,
+    times: TimeParams,
+    analyze: bool,
+) -> Done<(QueryOutput, String)> {
+    Exec::run(plan, options, source, context, times, analyze)
+}
+
 /// One run of a plan.
-pub(crate) struct Exec<'a> {
+struct Exec<'a> {
     pub(super) options: &'a EngineOptions,
     pub(super) source: &'a dyn SeriesSource,
     pub(super) context: &'a QueryContext<'a>,
@@ -52,8 +64,7 @@ pub(crate) struct Exec<'a> {
 }
 
 impl<'a> Exec<'a> {
-    /// Runs a plan; the text is that of `explain analyze` when asked for.
-    pub(crate) fn run(
+    fn run(
         plan: &'a Plan,
         options: &'a EngineOptions,
         source: &'a dyn SeriesSource,

@@ -76,9 +76,7 @@ impl Exec<'_> {
         let (before, after) = match window.extension {
             None => (start, end),
             Some(Extension::Anchored) => (start.saturating_sub(self.lookback_ms), end),
-            Some(Extension::Smoothed) => {
-                (start.saturating_sub(self.lookback_ms), end.saturating_add(self.lookback_ms))
-            }
+            Some(Extension::Smoothed) => (start.saturating_sub(self.lookback_ms), end.saturating_add(self.lookback_ms)),
         };
         let mut out = Vec::new();
         let mut work = Work::default();
@@ -87,9 +85,8 @@ impl Exec<'_> {
             selection.read(index, &mut work.columns)?;
             self.budget.check_decoded(work.columns.len())?;
             let columns = if remove_stale(&work.columns, &mut work.clean) { &work.clean } else { &work.columns };
-            let inside = |times: &[i64]| {
-                times.partition_point(|t| *t <= before)..times.partition_point(|t| *t <= after)
-            };
+            let inside =
+                |times: &[i64]| times.partition_point(|t| *t <= before)..times.partition_point(|t| *t <= after);
             let floats = inside(&columns.timestamps);
             let histograms = inside(&columns.histogram_timestamps);
             let (times, values) = (&columns.timestamps[floats.clone()], &columns.values[floats]);
@@ -100,9 +97,7 @@ impl Exec<'_> {
                     let smoothed = extension == Extension::Smoothed;
                     if !histograms.is_empty() {
                         let name = if smoothed { "smoothed" } else { "anchored" };
-                        return Err(QueryError::Execution(format!(
-                            "{name} modifier is not supported with histograms"
-                        )));
+                        return Err(QueryError::Execution(format!("{name} modifier is not supported with histograms")));
                     }
                     series.floats = extend(times, values, start, end, smoothed);
                 }

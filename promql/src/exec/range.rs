@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Labels, ResetHint, SampleColumns, Selection};
 
 use super::stream::Stream;
-use super::work::{Work, remove_stale, samples};
+use super::work::{Work, reduce_to_stats, remove_stale, samples};
 use super::{Done, Exec, fixed_name};
 use crate::ast::Extension;
 use crate::error::QueryError;
@@ -28,20 +28,30 @@ pub(super) struct RangeStream<'a> {
 }
 
 enum Source<'a> {
-    Select { selection: &'a dyn Selection, name: Option<Arc<str>> },
-    Subquery { stream: Box<dyn Stream + 'a>, steps: Steps },
+    Select {
+        selection: &'a dyn Selection,
+        name: Option<Arc<str>>,
+        /// Where reading begins, when histograms are to be reduced to counts and sums.
+        stats_from: Option<i64>,
+    },
+    Subquery {
+        stream: Box<dyn Stream + 'a>,
+        steps: Steps,
+    },
 }
 
 impl<'a> RangeStream<'a> {
     pub(super) fn new(exec: &'a Exec<'_>, call: &'a RangeCall, node: &'a Node, steps: Steps) -> Done<Self> {
         let window = &call.window;
         let source = match &window.source {
-            WindowSource::Select { matchers, selection } => {
-                Source::Select { selection: &*exec.selections[*selection], name: fixed_name(matchers) }
-            }
+            WindowSource::Select { matchers, selection, stats } => Source::Select {
+                selection: &*exec.selections[*selection],
+                name: fixed_name(matchers),
+                stats_from: stats.then(|| exec.plan.selections[*selection].hints.start_ms),
+            },
             WindowSource::Subquery { node, steps, .. } => {
                 exec.check_steps(steps)?;
-                Source::Subquery { stream: exec.stream(node, *steps)?, steps: *steps }
+                Source::Subquery { stream: exec.settled_stream(node, *steps)?, steps: *steps }
             }
         };
         let lookback = exec.lookback_ms;
@@ -68,7 +78,15 @@ impl<'a> RangeStream<'a> {
     /// Reads the samples of a series into `work.columns`.
     fn read(&self, index: usize, work: &mut Work) -> Done<()> {
         match &self.source {
-            Source::Select { selection, .. } => Ok(selection.read(index, &mut work.columns)?),
+            Source::Select { selection, stats_from, .. } => {
+                selection.read(index, &mut work.columns)?;
+                if let Some(from) = stats_from
+                    && !work.columns.histograms.is_empty()
+                {
+                    reduce_to_stats(&mut work.columns, *from);
+                }
+                Ok(())
+            }
             Source::Subquery { stream, steps } => {
                 let mut column = std::mem::take(&mut work.inner_column);
                 let nested = work.nested.get_or_insert_default();
@@ -194,13 +212,18 @@ impl Stream for RangeStream<'_> {
             samples: samples(columns, self.starts),
             floats: &float_windows.windows,
             histograms,
+            shapes: &float_windows.shapes,
             steps: self.steps,
             range_ms: self.call.window.range_ms,
             end,
             args: &self.args,
             extension: self.call.window.extension,
         };
-        self.count(&input, counts);
+        if histograms.is_empty() && !self.exec.budget.by_step() {
+            self.exec.budget.looked_at_total(float_windows.total);
+        } else {
+            self.count(&input, counts);
+        }
         let mut notes = RangeNotes::default();
         (self.call.kernel)(&input, &mut notes, out)?;
         if notes.any() {

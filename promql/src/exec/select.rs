@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Labels, SampleColumns, Selection};
 
 use super::stream::Stream;
-use super::work::Work;
+use super::work::{WindowCache, Work, reduce_to_stats};
 use super::{Done, Exec, fixed_name};
 use crate::kernels::WindowEnd;
 use crate::kernels::smooth;
@@ -28,14 +28,35 @@ impl<'a> SelectStream<'a> {
     }
 
     fn read(&self, index: usize, columns: &mut SampleColumns) -> Done<()> {
-        let single = self.steps.count == 1 && !self.selector.smoothed;
-        if single || matches!(self.selector.end, WindowEnd::At(_)) && !self.selector.smoothed {
+        let single = self.steps.count == 1 || matches!(self.selector.end, WindowEnd::At(_));
+        if single && !self.selector.smoothed && !self.selector.stats {
             let at = self.selector.end.of(&self.steps, 0);
             self.selection.read_last(index, at, self.exec.lookback_ms, columns)?;
         } else {
             self.selection.read(index, columns)?;
+            if self.selector.stats && !columns.histograms.is_empty() {
+                let hints = &self.exec.plan.selections[self.selector.selection].hints;
+                reduce_to_stats(columns, hints.start_ms);
+            }
         }
         Ok(())
+    }
+
+    /// As `pick` for a series of floats only: the newest sample of each window, the windows being those of the last series
+    /// where times are equal.
+    fn pick_floats(&self, columns: &SampleColumns, windows: &mut WindowCache, out: &mut Column) -> (bool, u64) {
+        windows.find(&columns.timestamps, &self.steps, self.selector.end, self.exec.lookback_ms, 0);
+        let mut picked = 0;
+        for ((from, to), slot) in windows.windows.iter().zip(&mut out.floats) {
+            if from == to {
+                continue;
+            }
+            // A staleness marker is the mark of absence.
+            let value = columns.values[*to as usize - 1];
+            *slot = value;
+            picked += u64::from(!model::is_stale(value));
+        }
+        (picked > 0, picked)
     }
 
     /// Samples at the steps; false when there is none.
@@ -44,7 +65,7 @@ impl<'a> SelectStream<'a> {
         let (times, histogram_times) = (&columns.timestamps, &columns.histogram_timestamps);
         let (mut next, mut next_histogram) = (0, 0);
         let mut any = false;
-        for step in 0..self.steps.count {
+        for (step, looked_at) in counts.iter_mut().enumerate() {
             let at = self.selector.end.of(&self.steps, step);
             while next < times.len() && times[next] <= at {
                 next += 1;
@@ -64,11 +85,11 @@ impl<'a> SelectStream<'a> {
                 let start = columns.histogram_start_timestamps.get(i).copied().unwrap_or(0);
                 match self.selector.value {
                     SelectValue::Sample => {
-                        counts[step] += histogram_samples(h) as u64;
+                        *looked_at += histogram_samples(h) as u64;
                         out.set_histogram(step, h.clone());
                     }
                     value => {
-                        counts[step] += 1;
+                        *looked_at += 1;
                         out.floats[step] = time_value(value, histogram_times[i], start);
                     }
                 }
@@ -76,7 +97,7 @@ impl<'a> SelectStream<'a> {
                 if model::is_stale(columns.values[i]) {
                     continue;
                 }
-                counts[step] += 1;
+                *looked_at += 1;
                 let start = columns.start_timestamps.get(i).copied().unwrap_or(0);
                 out.floats[step] = match self.selector.value {
                     SelectValue::Sample => columns.values[i],
@@ -117,16 +138,26 @@ impl Stream for SelectStream<'_> {
         let mut any = false;
         if read.is_ok() {
             self.exec.budget.check_decoded(columns.len())?;
+            let plain = columns.histograms.is_empty()
+                && self.selector.value == SelectValue::Sample
+                && !self.selector.smoothed
+                && !self.exec.budget.by_step();
+            if plain {
+                let (any, picked) = self.pick_floats(&columns, &mut work.float_windows, out);
+                self.exec.budget.looked_at_total(picked);
+                if let Some(profile) = &self.exec.profile {
+                    profile.read(self.node.id, columns.len());
+                }
+                work.columns = columns;
+                return Ok(any);
+            }
             work.counts.clear();
             work.counts.resize(self.steps.count, 0);
             any = if self.selector.smoothed {
                 let metric = self.selection.labels(index);
                 let metric = metric.metric_name().unwrap_or("");
-                let smooth = smooth::Smooth {
-                    steps: self.steps,
-                    end: self.selector.end,
-                    lookback_ms: self.exec.lookback_ms,
-                };
+                let smooth =
+                    smooth::Smooth { steps: self.steps, end: self.selector.end, lookback_ms: self.exec.lookback_ms };
                 smooth.fill(&columns, out, |notes| notes.annotate(metric, self.node.span, &mut work.annotations))
             } else {
                 self.pick(&columns, &mut work.counts, out)

@@ -161,18 +161,22 @@ impl<'a> Exec<'a> {
             Kind::Select(selector) => Ok(Box::new(SelectStream::new(self, selector, node, steps))),
             Kind::Range(call) => Ok(Box::new(RangeStream::new(self, call, node, steps)?)),
             Kind::Map { map, input, args } => {
-                let mut input_stream = self.stream(input, steps)?;
-                // Without delayed names an inner step that drops them joins what has become equal.
-                if !self.options.delayed_name_removal
-                    && input_stream.names_may_differ()
-                    && (0..input_stream.len()).any(|i| input_stream.drop_name(i))
-                {
-                    input_stream = Box::new(Held(self.collect(&*input_stream, steps)?));
-                }
+                let input = self.settled_stream(input, steps)?;
                 let args = args.iter().map(|a| self.scalars(a, steps)).collect::<Done<Vec<Scalars>>>()?;
-                Ok(Box::new(Mapped { input: input_stream, map, args, node, steps }))
+                Ok(Box::new(Mapped { input, map, args, node, steps }))
             }
             _ => Ok(Box::new(Held(self.vector(node, steps)?))),
         }
+    }
+
+    /// A vector that another operator goes on with. Without delayed name removal, what became equal when its name went
+    /// is one series by then.
+    pub(super) fn settled_stream<'n>(&'n self, node: &'n Node, steps: Steps) -> Done<Box<dyn Stream + 'n>> {
+        let stream = self.stream(node, steps)?;
+        let drops = || (0..stream.len()).any(|i| stream.drop_name(i));
+        if !self.options.delayed_name_removal && stream.names_may_differ() && drops() {
+            return Ok(Box::new(Held(self.collect(&*stream, steps)?)));
+        }
+        Ok(stream)
     }
 }

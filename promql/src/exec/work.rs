@@ -1,9 +1,12 @@
 //! What one thread needs while it works series out: buffers, found windows, annotations.
 
-use model::SampleColumns;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use model::{FloatHistogram, ResetHint, SampleColumns};
 
 use crate::annotations::Annotations;
-use crate::kernels::{Samples, Window, WindowEnd, find_windows};
+use crate::kernels::{Samples, Window, WindowEnd, WindowShape, find_windows};
 use crate::vector::{Column, Steps};
 
 /// Scratch of one thread; buffers grow once and are used for every series.
@@ -30,6 +33,10 @@ pub(super) struct WindowCache {
     times: Vec<i64>,
     key: Option<(Steps, WindowEnd, i64, i64)>,
     pub(super) windows: Vec<Window>,
+    /// Samples in all windows together.
+    pub(super) total: u64,
+    /// What `rate` makes of the times alone.
+    pub(super) shapes: OnceCell<Vec<WindowShape>>,
 }
 
 impl WindowCache {
@@ -43,6 +50,33 @@ impl WindowCache {
         self.times.clear();
         self.times.extend_from_slice(times);
         find_windows(times, steps, end, before_ms, after_ms, &mut self.windows);
+        self.total = self.windows.iter().map(|(from, to)| u64::from(to - from)).sum();
+        self.shapes = OnceCell::new();
+    }
+}
+
+/// Reduces histograms to their counts and sums. What the buckets say about resets becomes the hint; `from_ms` is where
+/// reading began: a sample before it is not looked at.
+pub(super) fn reduce_to_stats(columns: &mut SampleColumns, from_ms: i64) {
+    let mut before: Option<Arc<FloatHistogram>> = None;
+    for (time, slot) in columns.histogram_timestamps.iter().zip(&mut columns.histograms) {
+        let histogram = slot.clone();
+        let mut reset_hint = histogram.reset_hint;
+        let stale = histogram.is_stale();
+        if let (ResetHint::Unknown, Some(before), false) = (reset_hint, &before, stale) {
+            let reset = histogram.is_reset_after(before);
+            reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+        }
+        *slot = Arc::new(FloatHistogram {
+            schema: histogram.schema,
+            count: histogram.count,
+            sum: histogram.sum,
+            reset_hint,
+            ..FloatHistogram::default()
+        });
+        if *time >= from_ms && !stale {
+            before = Some(histogram);
+        }
     }
 }
 

@@ -106,7 +106,8 @@ fn anchor(
     let start = input.start(step);
     let samples = &input.samples;
     let first_float = floats.start + samples.times[floats.clone()].partition_point(|t| *t <= start);
-    let first_histogram = histograms.start + samples.histogram_times[histograms.clone()].partition_point(|t| *t <= start);
+    let first_histogram =
+        histograms.start + samples.histogram_times[histograms.clone()].partition_point(|t| *t <= start);
     if first_float >= floats.end && first_histogram >= histograms.end {
         return false;
     }

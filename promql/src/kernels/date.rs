@@ -64,9 +64,8 @@ pub(crate) fn map(column: &mut Column, f: fn(i64) -> f64) -> bool {
     column.histograms.clear();
     let mut any = false;
     for value in column.floats.iter_mut().filter(|v| !is_absent(**v)) {
-        // Times beyond all calendars are cut; Go wraps around there.
-        let seconds = if value.is_nan() { i64::MIN } else { *value as i64 };
-        *value = f(seconds.clamp(-(1 << 55), 1 << 55));
+        // What is no time, or beyond all calendars, has no date.
+        *value = if value.abs() < 3.6e16 { f(*value as i64) } else { f64::NAN };
         any = true;
     }
     any

@@ -15,6 +15,7 @@ mod rate;
 mod regression;
 pub(crate) mod smooth;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use model::FloatHistogram;
@@ -59,6 +60,18 @@ impl WindowEnd {
 /// Indexes `.0 .. .1` of the samples in a window.
 pub(crate) type Window = (u32, u32);
 
+/// What `rate` makes of the times in a window, whatever the values: series scraped together share it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WindowShape {
+    /// From the first to the last sample, in seconds.
+    sampled: f64,
+    /// How far the difference is stretched beyond the first and the last sample, in seconds.
+    to_start: f64,
+    to_end: f64,
+    /// The stretched length over the sampled one.
+    factor: f64,
+}
+
 /// What a range function works on.
 pub(crate) struct RangeInput<'a> {
     pub(crate) samples: Samples<'a>,
@@ -66,6 +79,8 @@ pub(crate) struct RangeInput<'a> {
     pub(crate) floats: &'a [Window],
     /// Windows over the histograms, one per step.
     pub(crate) histograms: &'a [Window],
+    /// Shapes of the windows over the floats; worked out by the first series that needs them.
+    pub(crate) shapes: &'a OnceCell<Vec<WindowShape>>,
     pub(crate) steps: Steps,
     pub(crate) range_ms: i64,
     pub(crate) end: WindowEnd,

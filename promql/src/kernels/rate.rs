@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{FloatHistogram, ResetHint};
 
-use super::{RangeInput, RangeNotes, extended};
+use super::{RangeInput, RangeNotes, WindowShape, extended};
 use crate::error::QueryError;
 use crate::vector::Column;
 
@@ -60,25 +60,24 @@ fn run(input: &RangeInput<'_>, kind: Kind, notes: &mut RangeNotes, out: &mut Col
         find_resets(samples.values, samples.times, samples.starts, &mut resets, &mut overlapping);
     }
     let range_seconds = input.range_ms as f64 / 1000.0;
+    let shapes = input.shapes.get_or_init(|| shapes(input));
+    let plain = samples.histograms.is_empty() && samples.starts.is_empty();
     let (mut first_reset, mut first_overlap) = (0, 0);
-    for step in 0..input.steps.count {
-        let window = input.float_range(step);
-        if input.has_histograms(step) {
-            if window.is_empty() {
+    for (step, (window, shape)) in input.floats.iter().zip(shapes).enumerate() {
+        let (from, to) = (window.0 as usize, window.1 as usize);
+        if !plain && input.has_histograms(step) {
+            if from == to {
                 histograms(input, step, kind, notes, out);
             } else {
                 notes.mixed = true;
             }
             continue;
         }
-        if window.is_empty() {
+        if from == to || (plain && from + 1 == to) {
             continue;
         }
-        let (from, to) = (window.start, window.end);
-        let values = &samples.values[from..to];
-        let times = &samples.times[from..to];
-        let n = values.len();
-        let mut difference = values[n - 1] - values[0];
+        let (first, last) = (samples.values[from], samples.values[to - 1]);
+        let mut difference = last - first;
         // A reset at index i belongs to the window when the sample before it does too.
         while resets.get(first_reset).is_some_and(|i| *i as usize <= from) {
             first_reset += 1;
@@ -86,35 +85,93 @@ fn run(input: &RangeInput<'_>, kind: Kind, notes: &mut RangeNotes, out: &mut Col
         for i in resets[first_reset..].iter().take_while(|i| (**i as usize) < to) {
             difference += samples.values[*i as usize - 1];
         }
-        while overlapping.get(first_overlap).is_some_and(|i| *i as usize <= from) {
-            first_overlap += 1;
+        if !plain {
+            while overlapping.get(first_overlap).is_some_and(|i| *i as usize <= from) {
+                first_overlap += 1;
+            }
+            if overlapping.get(first_overlap).is_some_and(|i| (*i as usize) < to) {
+                notes.start_overlaps += 1;
+            }
+            let start = samples.starts.get(from).copied().unwrap_or(0);
+            let (time, newest) = (samples.times[from], samples.times[to - 1]);
+            if kind.counter && starts_inside(start, input.start(step), time) {
+                // The counter was zero at its start: no stretching to the left.
+                let sampled = (newest - start) as f64 / 1000.0;
+                let factor = stretched(sampled, 0.0, shape.to_end);
+                out.floats[step] = (difference + first) * per_second(factor, kind, range_seconds);
+                continue;
+            }
+            if from + 1 == to {
+                continue;
+            }
         }
-        if overlapping.get(first_overlap).is_some_and(|i| (*i as usize) < to) {
-            notes.start_overlaps += 1;
+        let mut factor = shape.factor;
+        if kind.counter && difference > 0.0 && first >= 0.0 {
+            // Where the counter would have been zero: looked at closely only if that may be inside the stretch.
+            let near = first * shape.sampled <= shape.to_start * difference * 1.000_001;
+            let to_zero = if near { shape.sampled * (first / difference) } else { f64::INFINITY };
+            if to_zero < shape.to_start {
+                factor = stretched(shape.sampled, to_zero, shape.to_end);
+            }
         }
-        let start = samples.starts.get(from).copied().unwrap_or(0);
-        let window = SampledWindow {
-            start: input.start(step),
-            end: input.end(step),
-            first: times[0],
-            last: times[n - 1],
-            gaps: n - 1,
-        };
-        let anchor = kind.counter && window.starts_at(start);
-        if anchor {
-            difference += values[0];
-        }
-        let zero = (difference > 0.0 && values[0] >= 0.0).then(|| values[0] / difference);
-        if let Some(factor) = window.factor(anchor.then_some(start), kind, zero, range_seconds) {
-            out.floats[step] = difference * factor;
-        }
+        out.floats[step] = difference * per_second(factor, kind, range_seconds);
     }
     Ok(())
+}
+
+#[inline]
+fn per_second(factor: f64, kind: Kind, range_seconds: f64) -> f64 {
+    if kind.per_second { factor / range_seconds } else { factor }
+}
+
+/// The stretched length over the sampled one.
+#[inline]
+fn stretched(sampled: f64, to_start: f64, to_end: f64) -> f64 {
+    if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+}
+
+/// Whether a start time lies inside a window before its first sample: the counter was zero there.
+fn starts_inside(start: i64, window_start: i64, first: i64) -> bool {
+    start != 0 && start > window_start && start < first
+}
+
+/// Shapes of all windows over the floats.
+fn shapes(input: &RangeInput<'_>) -> Vec<WindowShape> {
+    (0..input.steps.count)
+        .map(|step| {
+            let times = input.times(step);
+            match (times.first(), times.last()) {
+                (Some(first), Some(last)) => shape(input.start(step), input.end(step), *first, *last, times.len() - 1),
+                _ => WindowShape::default(),
+            }
+        })
+        .collect()
+}
+
+/// The shape of a window between `start` and `end` with `gaps + 1` samples from `first` to `last`.
+fn shape(start: i64, end: i64, first: i64, last: i64, gaps: usize) -> WindowShape {
+    let mut to_start = (first - start) as f64 / 1000.0;
+    let mut to_end = (end - last) as f64 / 1000.0;
+    let sampled = (last - first) as f64 / 1000.0;
+    let average = if gaps > 0 { sampled / gaps as f64 } else { 0.0 };
+    let threshold = average * 1.1;
+    if to_start >= threshold {
+        to_start = average / 2.0;
+    }
+    if to_end >= threshold {
+        to_end = average / 2.0;
+    }
+    WindowShape { sampled, to_start, to_end, factor: stretched(sampled, to_start, to_end) }
 }
 
 /// Indexes at which a counter was reset, and at which start times overlap.
 fn find_resets(values: &[f64], times: &[i64], starts: &[i64], resets: &mut Vec<u32>, overlapping: &mut Vec<u32>) {
     if starts.is_empty() {
+        // Most counters never fall: one pass without branches says so.
+        let falls = values.iter().zip(values.get(1..).unwrap_or(&[])).fold(false, |any, (a, b)| any | (b < a));
+        if !falls {
+            return;
+        }
         for (i, pair) in values.windows(2).enumerate() {
             if pair[1] < pair[0] {
                 resets.push(i as u32 + 1);
@@ -132,76 +189,14 @@ fn find_resets(values: &[f64], times: &[i64], starts: &[i64], resets: &mut Vec<u
     }
 }
 
-/// A window and the samples in it, as far as extrapolation needs them.
-struct SampledWindow {
-    start: i64,
-    end: i64,
-    first: i64,
-    last: i64,
-    /// Samples less one.
-    gaps: usize,
-}
-
-impl SampledWindow {
-    /// Whether a start time lies inside the window before the first sample: the counter was zero there.
-    fn starts_at(&self, start: i64) -> bool {
-        start != 0 && start > self.start && start < self.first
-    }
-
-    /// By what the sampled difference is multiplied; nothing when there is no difference. `anchor` is a start time inside
-    /// the window, `zero` how many sampled intervals before the first sample the counter would have been zero.
-    #[inline]
-    fn factor(&self, anchor: Option<i64>, kind: Kind, zero: Option<f64>, range_seconds: f64) -> Option<f64> {
-        let mut to_start = (self.first - self.start) as f64 / 1000.0;
-        let mut to_end = (self.end - self.last) as f64 / 1000.0;
-        let mut sampled = (self.last - self.first) as f64 / 1000.0;
-        let average = if self.gaps > 0 { sampled / self.gaps as f64 } else { 0.0 };
-        let threshold = average * 1.1;
-        if let Some(start) = anchor {
-            to_start = 0.0;
-            sampled = (self.last - start) as f64 / 1000.0;
-        } else if self.gaps == 0 {
-            return None;
-        } else {
-            if to_start >= threshold {
-                to_start = average / 2.0;
-            }
-            if kind.counter
-                && let Some(zero) = zero
-            {
-                let to_zero = sampled * zero;
-                if to_zero < to_start {
-                    to_start = to_zero;
-                }
-            }
-        }
-        if to_end >= threshold {
-            to_end = average / 2.0;
-        }
-        let mut factor = 1.0;
-        if sampled != 0.0 {
-            factor = (sampled + to_start + to_end) / sampled;
-        }
-        if kind.per_second {
-            factor /= range_seconds;
-        }
-        Some(factor)
-    }
-}
-
 /// The window of a step that holds histograms only.
 fn histograms(input: &RangeInput<'_>, step: usize, kind: Kind, notes: &mut RangeNotes, out: &mut Column) {
     let range = input.histogram_range(step);
     let (times, list) = input.window_histograms(step);
     let starts = input.samples.histogram_starts.get(range).unwrap_or(&[]);
     let n = list.len();
-    let window = SampledWindow {
-        start: input.start(step),
-        end: input.end(step),
-        first: times[0],
-        last: times[n - 1],
-        gaps: n - 1,
-    };
+    let (first, last) = (times[0], times[n - 1]);
+    let shape = shape(input.start(step), input.end(step), first, last, n - 1);
     let mut result = None;
     if n > 1 {
         match histogram_difference(times, list, starts, kind.counter, notes) {
@@ -210,7 +205,7 @@ fn histograms(input: &RangeInput<'_>, step: usize, kind: Kind, notes: &mut Range
         }
     }
     let start = starts.first().copied().unwrap_or(0);
-    let anchor = kind.counter && window.starts_at(start);
+    let anchor = kind.counter && starts_inside(start, input.start(step), first);
     if anchor {
         match &mut result {
             None => result = Some(FloatHistogram::clone(&list[0])),
@@ -223,15 +218,19 @@ fn histograms(input: &RangeInput<'_>, step: usize, kind: Kind, notes: &mut Range
             },
         }
     }
-    let zero = result
-        .as_ref()
-        .filter(|r| r.count > 0.0 && list[0].count >= 0.0)
-        .map(|r| list[0].count / r.count);
-    let factor = window.factor(anchor.then_some(start), kind, zero, input.range_ms as f64 / 1000.0);
-    if let (Some(factor), Some(mut result)) = (factor, result) {
-        result.scale(factor);
-        out.set_histogram(step, Arc::new(result));
-    }
+    let Some(mut result) = result else { return };
+    let factor = if anchor {
+        stretched((last - start) as f64 / 1000.0, 0.0, shape.to_end)
+    } else {
+        let to_zero = if kind.counter && result.count > 0.0 && list[0].count >= 0.0 {
+            shape.sampled * (list[0].count / result.count)
+        } else {
+            f64::INFINITY
+        };
+        stretched(shape.sampled, shape.to_start.min(to_zero), shape.to_end)
+    };
+    result.scale(per_second(factor, kind, input.range_ms as f64 / 1000.0));
+    out.set_histogram(step, Arc::new(result));
 }
 
 /// Last less first histogram, resets of a counter made good. Nothing when they do not fit together.
@@ -245,9 +244,7 @@ fn histogram_difference(
     let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
     let n = list.len();
     let (first, last) = (&list[0], &list[n - 1]);
-    let start_reset = |i: usize| {
-        i < starts.len() && is_start_reset(starts[i - 1], times[i - 1], starts[i], times[i])
-    };
+    let start_reset = |i: usize| i < starts.len() && is_start_reset(starts[i - 1], times[i - 1], starts[i], times[i]);
     if counter && (is_gauge(first) || is_gauge(last)) {
         notes.not_counter = true;
     }

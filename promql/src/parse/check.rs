@@ -141,7 +141,10 @@ impl Checker<'_> {
                     format!("expected at least {least} argument(s) in call to \"{name}\", got {found}"),
                 );
             } else if let Some(most) = most.filter(|most| *most < found) {
-                self.problem(call.span, format!("expected at most {most} argument(s) in call to \"{name}\", got {found}"));
+                self.problem(
+                    call.span,
+                    format!("expected at most {most} argument(s) in call to \"{name}\", got {found}"),
+                );
             }
         }
         let info_labels = name == "info";

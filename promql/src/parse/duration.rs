@@ -7,7 +7,7 @@ use crate::span::Span;
 
 /// Whether seconds do not fit into 64 bits of nanoseconds.
 fn out_of_range(seconds: f64) -> bool {
-    const LIMIT: f64 = 9_223_372_036.854_775_807;
+    const LIMIT: f64 = 9_223_372_036.854_776;
     !(-LIMIT..=LIMIT).contains(&seconds)
 }
 

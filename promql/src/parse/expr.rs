@@ -367,9 +367,7 @@ impl<'a> Parser<'a> {
             Kind::Aggregator if matches!(self.kind_after(1), Kind::LeftParen | Kind::By | Kind::Without) => {
                 self.within(("aggregation", ""), Self::aggregate)
             }
-            kind if self.kind_after(1) == Kind::LeftParen
-                && (kind == Kind::Identifier || kind.is_preprocessor()) =>
-            {
+            kind if self.kind_after(1) == Kind::LeftParen && (kind == Kind::Identifier || kind.is_preprocessor()) => {
                 self.call()
             }
             kind if kind.is_metric_name() => Ok(Node::leaf(Expr::Vector(Box::new(self.selector()?)))),
@@ -399,13 +397,10 @@ impl<'a> Parser<'a> {
         match super::quote::unquote(text) {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(value) => (value, None),
-                Err(error) => {
-                    (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(error.into_bytes()))
-                }
+                Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(error.into_bytes())),
             },
             Err(_) => {
-                let message =
-                    format!("error unquoting string {}: invalid syntax", super::quote::go_quote(text));
+                let message = format!("error unquoting string {}: invalid syntax", super::quote::go_quote(text));
                 self.problem(token.span, message);
                 (String::new(), None)
             }
@@ -477,9 +472,7 @@ impl<'a> Parser<'a> {
         } else if found != wanted {
             self.problem(
                 span,
-                format!(
-                    "wrong number of arguments for aggregate expression provided, expected {wanted}, got {found}"
-                ),
+                format!("wrong number of arguments for aggregate expression provided, expected {wanted}, got {found}"),
             );
         }
         let Some(expr) = args.pop() else {

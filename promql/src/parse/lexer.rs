@@ -363,9 +363,10 @@ impl Lexer<'_> {
         let mut value: u32 = 0;
         while digits > 0 {
             let digit = c.ok_or_else(unterminated)?;
-            let number = digit.to_digit(16).filter(|n| *n < radix).ok_or_else(|| {
-                format!("illegal character U+{:04X} '{digit}' in escape sequence", u32::from(digit))
-            })?;
+            let number = digit
+                .to_digit(16)
+                .filter(|n| *n < radix)
+                .ok_or_else(|| format!("illegal character U+{:04X} '{digit}' in escape sequence", u32::from(digit)))?;
             value = value.wrapping_mul(radix).wrapping_add(number);
             digits -= 1;
             if digits > 0 {
@@ -400,10 +401,7 @@ impl Lexer<'_> {
             self.emit(Kind::Duration);
             return Ok(true);
         }
-        Err(format!(
-            "bad number or duration syntax: {}",
-            super::quote::go_quote(&self.text[self.start..self.at])
-        ))
+        Err(format!("bad number or duration syntax: {}", super::quote::go_quote(&self.text[self.start..self.at])))
     }
 
     /// Digits, dots, exponents and underscores of a number; false when what stands there is none.
@@ -447,9 +445,7 @@ impl Lexer<'_> {
                         return false;
                     }
                 }
-                b if digits.contains(&b) => {
-                    while self.accept(digits) {}
-                }
+                b if digits.contains(&b) => while self.accept(digits) {},
                 _ => break,
             }
         }

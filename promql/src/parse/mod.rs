@@ -25,13 +25,13 @@ use crate::span::{LineColumn, Span};
 use expr::Parser;
 
 /// Deepest nesting of parentheses, calls and signs.
-pub const MAX_NESTING: usize = 250;
+pub(crate) const MAX_NESTING: usize = 250;
 
 /// Highest tree: each operator of a chain such as `a + b + c` adds one.
-pub const MAX_HEIGHT: usize = 1000;
+pub(crate) const MAX_HEIGHT: usize = 1000;
 
 /// Longest text of a query in bytes.
-pub const MAX_TEXT_LEN: usize = 16 << 20;
+pub(crate) const MAX_TEXT_LEN: usize = 16 << 20;
 
 /// Which parts of the language are allowed. The default is what a server allows when no feature is switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,7 +98,8 @@ mod tests {
         for (text, want) in good {
             assert_eq!(unquote(text).as_deref(), Ok(*want), "{text}");
         }
-        for text in ["", "\"", "\"a", r#""\q""#, r#""\x4""#, r#""\400""#, r#""\ud800""#, "\"a\nb\"", "'a'b'", r#""\8""#] {
+        for text in ["", "\"", "\"a", r#""\q""#, r#""\x4""#, r#""\400""#, r#""\ud800""#, "\"a\nb\"", "'a'b'", r#""\8""#]
+        {
             assert_eq!(unquote(text), Err(Invalid), "{text}");
         }
     }

@@ -5,9 +5,7 @@ use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 use super::expr::{Node, Parsed, Parser};
 use super::number::seconds_to_ms;
 use super::token::{Kind, Token};
-use crate::ast::{
-    AtModifier, DurationExpr, DurationValue, Expr, Extension, MatrixSelector, Subquery, VectorSelector,
-};
+use crate::ast::{AtModifier, DurationExpr, DurationValue, Expr, Extension, MatrixSelector, Subquery, VectorSelector};
 use crate::span::Span;
 
 const RANGE_OR_SUBQUERY: (&str, &str) = ("subquery or range selector", "number, duration, step(), or range()");

@@ -112,7 +112,10 @@ fn errors_name_place_and_what_would_fit() {
             "test[5d] OFFSET 10s [10m:5s]",
             "1:1: parse error: subquery is only allowed on instant vector, got matrix instead",
         ),
-        ("info(a, target_info{foo=\"bar\"})", "1:9: parse error: expected label selectors only, got vector selector instead"),
+        (
+            "info(a, target_info{foo=\"bar\"})",
+            "1:9: parse error: expected label selectors only, got vector selector instead",
+        ),
         ("info(a, {foo=\"bar\"} == 1)", "1:9: parse error: expected label selectors only"),
         (
             "foo[step]",
@@ -128,14 +131,20 @@ fn errors_name_place_and_what_would_fit() {
     for (text, want) in cases {
         let got = all(text).map(|e| e.to_string()).map_err(|e| e.to_string());
         let got = got.unwrap_err();
-        assert!(got.starts_with(want) && (got == want || want.ends_with("regexp: ")), "{text}\n got {got}\nwant {want}");
+        assert!(
+            got.starts_with(want) && (got == want || want.ends_with("regexp: ")),
+            "{text}\n got {got}\nwant {want}"
+        );
     }
 }
 
 #[test]
 fn switched_off_parts_say_so() {
     let cases = [
-        ("limitk(1, a)", "limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions"),
+        (
+            "limitk(1, a)",
+            "limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+        ),
         ("info(a)", "function \"info\" is not enabled"),
         ("a smoothed", "smoothed modifier is experimental and not enabled"),
         ("a + fill(1) b", "binop fill modifiers are experimental and not enabled"),
@@ -192,7 +201,7 @@ fn long_lines_are_split() {
     let text = format!("sum by (job) (rate(http_requests_total{{path=\"{}\"}}[5m])) / on (job) up", "x".repeat(60));
     let expr = all(&text).unwrap();
     let want = format!(
-        "  sum by (job) (rate(http_requests_total{{path=\"{}\"}}[5m]))\n/ on (job)\n  up",
+        "  sum by (job) (\n    rate(http_requests_total{{path=\"{}\"}}[5m])\n  )\n/ on (job)\n  up",
         "x".repeat(60)
     );
     assert_eq!(pretty(&expr), want);
@@ -238,7 +247,9 @@ fn metrics_and_selectors() {
     assert!(parse_metric("up{job=~\"a\"}").is_err() && parse_metric("up 1").is_err());
     assert_eq!(parse_selector("{a=~\".*\"}").unwrap().len(), 1);
     assert!(parse_selector("a + b").is_err() && parse_selector("1").is_err());
-    for (text, end) in [("a 1 2", 1), ("a{b=\"} \"} 1", 9), ("{b='\\''} 1", 8), ("a {{x}}", 1), ("a {b=\"c\"} 1", 9), ("a", 1)] {
+    for (text, end) in
+        [("a 1 2", 1), ("a{b=\"} \"} 1", 9), ("{b='\\''} 1", 8), ("a {{x}}", 1), ("a {b=\"c\"} 1", 9), ("a", 1)]
+    {
         assert_eq!(metric_end(text), end, "{text}");
     }
 }
@@ -246,9 +257,56 @@ fn metrics_and_selectors() {
 /// Texts that are often queries, often nearly.
 fn query_like() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
-        "a", "b:c", "sum", "topk", "rate", "(", ")", "[", "]", "{", "}", "[5m]", "[1h:5m]", "offset", "@", "1", "5m", "-", "+",
-        "*", "/", "^", "==", "bool", "on", "(x)", "by (y)", "group_left", "\"s\"", "'", "`", "=~", "!=", ",", "start()",
-        "step()", "min_of(1,2)", "fill(1)", "smoothed", "</", "# c\n", "Inf", "0x1", "é", "\\", "$", "1e", "_", ":", "atan2",
+        "a",
+        "b:c",
+        "sum",
+        "topk",
+        "rate",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "[5m]",
+        "[1h:5m]",
+        "offset",
+        "@",
+        "1",
+        "5m",
+        "-",
+        "+",
+        "*",
+        "/",
+        "^",
+        "==",
+        "bool",
+        "on",
+        "(x)",
+        "by (y)",
+        "group_left",
+        "\"s\"",
+        "'",
+        "`",
+        "=~",
+        "!=",
+        ",",
+        "start()",
+        "step()",
+        "min_of(1,2)",
+        "fill(1)",
+        "smoothed",
+        "</",
+        "# c\n",
+        "Inf",
+        "0x1",
+        "é",
+        "\\",
+        "$",
+        "1e",
+        "_",
+        ":",
+        "atan2",
     ]);
     prop::collection::vec(word, 0..24).prop_map(|words| words.join(" "))
 }

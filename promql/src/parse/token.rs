@@ -140,10 +140,7 @@ impl Kind {
     /// Words that may stand as a label's name in `by (…)`, `on (…)` and the like.
     pub(crate) fn is_label_name(self) -> bool {
         self.is_metric_name()
-            || matches!(
-                self,
-                Self::Bool | Self::GroupLeft | Self::GroupRight | Self::Ignoring | Self::On | Self::Atan2
-            )
+            || matches!(self, Self::Bool | Self::GroupLeft | Self::GroupRight | Self::Ignoring | Self::On | Self::Atan2)
     }
 
     /// `start end step range max_of min_of`.

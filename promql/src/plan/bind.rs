@@ -94,7 +94,7 @@ impl<'a> Binder<'a> {
         let (before, after) = self.reach(window);
         let end = window.end;
         match &mut window.source {
-            WindowSource::Select { matchers, selection } => {
+            WindowSource::Select { matchers, selection, .. } => {
                 *selection = self.select(matchers, outer, end, (before, after), window.range_ms, around);
             }
             WindowSource::Subquery { node, step_ms, steps } => {

@@ -13,7 +13,7 @@ pub(super) fn resolve(duration: &DurationValue, times: &QueryTimes, may_be_negat
     let Some(expr) = &duration.expr else { return Ok(duration.ms) };
     let seconds = evaluate(expr, times)?;
     // 64 bits of nanoseconds.
-    const LIMIT: f64 = 9_223_372_036.854_775_807;
+    const LIMIT: f64 = 9_223_372_036.854_776;
     let wrong = if !seconds.is_finite() {
         "duration is NaN or infinite"
     } else if seconds <= 0.0 && !may_be_negative {

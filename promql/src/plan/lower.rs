@@ -4,8 +4,8 @@ use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use super::durations::resolve;
 use super::{
-    Aggregate, Call, Info, Kind, LabelReplace, Map, Node, QueryTimes, RangeCall, ScalarOp, SelectValue, Selector, Window,
-    WindowSource,
+    Aggregate, Call, Info, Kind, LabelReplace, Map, Node, QueryTimes, RangeCall, ScalarOp, SelectValue, Selector,
+    Window, WindowSource,
 };
 use crate::ast::{
     self, AggregateOp, AtModifier, Binary, DurationValue, Expr, Extension, StringLiteral, ValueType, VectorSelector,
@@ -68,6 +68,7 @@ impl Lowering<'_> {
             end: self.end(selector.at, &selector.offset)?,
             smoothed: selector.extension == Some(Extension::Smoothed),
             value,
+            stats: false,
             selection: usize::MAX,
         })
     }
@@ -88,7 +89,11 @@ impl Lowering<'_> {
                 end: self.end(matrix.vector.at, &matrix.vector.offset)?,
                 range_ms: resolve(&matrix.range, self.times, false)?,
                 extension: matrix.vector.extension,
-                source: WindowSource::Select { matchers: matrix.vector.matchers.clone(), selection: usize::MAX },
+                source: WindowSource::Select {
+                    matchers: matrix.vector.matchers.clone(),
+                    selection: usize::MAX,
+                    stats: false,
+                },
             }),
             other => Err(QueryError::Invalid(format!("{other} is no range vector"))),
         }
@@ -364,10 +369,13 @@ fn label_name(text: &StringLiteral, role: &str, function: &str) -> Lowered<Strin
     if text.bytes.is_none() && !text.value.is_empty() {
         return Ok(text.value.clone());
     }
-    let shown = text.bytes.as_deref().map_or_else(|| text.value.clone(), |b| {
-        let quoted = go_quote_bytes(b);
-        quoted[1..quoted.len() - 1].to_owned()
-    });
+    let shown = text.bytes.as_deref().map_or_else(
+        || text.value.clone(),
+        |b| {
+            let quoted = go_quote_bytes(b);
+            quoted[1..quoted.len() - 1].to_owned()
+        },
+    );
     Err(QueryError::Execution(format!("invalid {role} label name in {function}(): {shown}")))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`lower`] turns the checked tree into operators and settles what the tree leaves open (durations, `start()`, parentheses).
 //! Passes then rewrite it, each keeping the results: [`passes::fold`] works out constants, [`passes::push_down`] carries
-//! matchers across joins, [`passes::invariant`] marks what is the same at every step and has to be done once.
+//! matchers across joins, [`passes::histogram_stats`] spares buckets that nobody looks at, [`passes::invariant`] marks what is the same at every step and has to be done once.
 //! [`bind`] fixes the evaluation times of every part, and which series and times each selector reads; selectors that read
 //! the same share one selection. A plan prints as a tree: that is `explain`.
 
@@ -106,6 +106,8 @@ pub(crate) struct Selector {
     pub(crate) end: WindowEnd,
     pub(crate) smoothed: bool,
     pub(crate) value: SelectValue,
+    /// Whether counts and sums of histograms are all that is needed.
+    pub(crate) stats: bool,
     /// Index into [`Plan::selections`], once bound.
     pub(crate) selection: usize,
 }
@@ -123,7 +125,12 @@ pub(crate) struct Window {
 #[derive(Clone, Debug)]
 pub(crate) enum WindowSource {
     /// The store.
-    Select { matchers: Vec<Matcher>, selection: usize },
+    Select {
+        matchers: Vec<Matcher>,
+        selection: usize,
+        /// Whether counts and sums of histograms are all that is needed.
+        stats: bool,
+    },
     /// Another evaluation, at steps of its own; their distance 0: the engine's default.
     Subquery { node: Box<Node>, step_ms: i64, steps: Steps },
 }
@@ -213,10 +220,18 @@ impl Plan {
     ///
     /// # Errors
     /// When durations make no sense, or modifiers stand where they cannot.
-    pub(crate) fn new(expr: &Expr, steps: Steps, end_ms: i64, instant: bool, options: &EngineOptions, lookback_ms: i64) -> Result<Self, QueryError> {
+    pub(crate) fn new(
+        expr: &Expr,
+        steps: Steps,
+        end_ms: i64,
+        instant: bool,
+        options: &EngineOptions,
+        lookback_ms: i64,
+    ) -> Result<Self, QueryError> {
         let times = QueryTimes { start_ms: steps.start_ms, end_ms, step_ms: if instant { 0 } else { steps.step_ms } };
         let mut root = lower::lower(expr, &times)?;
         passes::fold(&mut root);
+        passes::histogram_stats(&mut root);
         passes::push_down(&mut root);
         passes::invariant(&mut root);
         let mut binder = bind::Binder::new(options, lookback_ms, steps);

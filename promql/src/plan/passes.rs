@@ -30,8 +30,9 @@ pub(super) fn fold(node: &mut Node) {
 }
 
 /// Carries `=` matchers of one side of a join over to the other where a series without the label value could not be in
-/// the result: to the side that may be many, from the other one; both ways for `and`; to the right for `unless`.
-/// The side that has to be unique is left alone, so that an ambiguity is still found.
+/// the result: both ways for `and`, to the right for `unless`, and for other operators to the side that may be many if
+/// the other one is unique by construction. Otherwise an ambiguity on the unique side, which is an error only where the
+/// many side has an element at all, could go unnoticed.
 pub(super) fn push_down(node: &mut Node) {
     for child in node.children_mut() {
         push_down(child);
@@ -43,8 +44,8 @@ pub(super) fn push_down(node: &mut Node) {
     let (to_left, to_right) = match (*op, matching.cardinality) {
         (BinaryOp::And, _) => (true, true),
         (BinaryOp::Unless, _) => (false, true),
-        (_, Cardinality::OneToMany) => (false, true),
-        _ => (true, false),
+        (_, Cardinality::OneToMany) => (false, unique(left, matching)),
+        _ => (unique(right, matching), false),
     };
     let joins = |m: &Matcher, matching: &Matching| {
         m.name() != METRIC_NAME && matching.labels.iter().any(|l| l == m.name()) == matching.on
@@ -58,6 +59,19 @@ pub(super) fn push_down(node: &mut Node) {
         for matcher in fixed_labels(right).into_iter().filter(|m| joins(m, matching)) {
             restrict(left, &matcher);
         }
+    }
+}
+
+/// Whether a vector has at most one series for each match group, whatever the data.
+fn unique(node: &Node, matching: &Matching) -> bool {
+    match &node.kind {
+        Kind::Map { input, .. } => unique(input, matching),
+        Kind::Aggregate(aggregate) => {
+            let matched = |label: &String| matching.labels.contains(label) == matching.on;
+            let groups = !aggregate.op.selects() && aggregate.label.is_empty() && !aggregate.without;
+            groups && aggregate.grouping.iter().all(|l| l != METRIC_NAME && matched(l))
+        }
+        _ => false,
     }
 }
 
@@ -111,6 +125,41 @@ fn restrict(node: &mut Node, matcher: &Matcher) {
         }
         _ => {}
     }
+}
+
+/// Marks the selectors of which only counts and sums of histograms are used: those below `histogram_count`,
+/// `histogram_sum` or `histogram_avg`, unless a subquery, a quantile, a fraction or a trim stands around or between them.
+pub(super) fn histogram_stats(node: &mut Node) {
+    mark_stats(node, false, false);
+}
+
+/// `counts`: a count, sum or average stands around; `aggregated`: and something between that looks at reset hints.
+fn mark_stats(node: &mut Node, counts: bool, aggregated: bool) {
+    match &mut node.kind {
+        Kind::Select(selector) => selector.stats = counts && aggregated,
+        Kind::Matrix(_) => {}
+        Kind::Range(call) => match &mut call.window.source {
+            WindowSource::Select { stats, .. } => *stats = counts,
+            WindowSource::Subquery { .. } => {}
+        },
+        Kind::Map { map: Map::Histogram { name, .. }, input, .. } => {
+            let counts = counts || matches!(*name, "histogram_count" | "histogram_sum" | "histogram_avg");
+            mark_stats(input, counts, aggregated);
+        }
+        Kind::Map { map: Map::Binary { op, .. }, .. } | Kind::Join { op, .. } if is_trim(*op) => {}
+        Kind::Call {
+            call: Call::HistogramQuantile | Call::HistogramQuantiles { .. } | Call::HistogramFraction,
+            ..
+        } => {}
+        Kind::Aggregate(_) | Kind::Join { .. } => {
+            node.children_mut().into_iter().for_each(|child| mark_stats(child, counts, true));
+        }
+        _ => node.children_mut().into_iter().for_each(|child| mark_stats(child, counts, aggregated)),
+    }
+}
+
+fn is_trim(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
 }
 
 /// Marks the largest parts that are the same at every step.

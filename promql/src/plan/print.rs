@@ -14,7 +14,9 @@ impl Map {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Negate => "negate",
-            Self::Float { name, .. } | Self::Date { name, .. } | Self::Histogram { name, .. } | Self::Clamp(name) => name,
+            Self::Float { name, .. } | Self::Date { name, .. } | Self::Histogram { name, .. } | Self::Clamp(name) => {
+                name
+            }
             Self::Round => "round",
             Self::Binary { .. } => "",
             Self::Timestamp => "timestamp",

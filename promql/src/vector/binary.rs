@@ -198,7 +198,13 @@ fn floats_in_place(
             let holds = compare(op, left, right);
             *value = match (return_bool, holds) {
                 (true, _) => f64::from(u8::from(holds)),
-                (false, true) => if keep_column_value { *value } else { left },
+                (false, true) => {
+                    if keep_column_value {
+                        *value
+                    } else {
+                        left
+                    }
+                }
                 (false, false) => ABSENT,
             };
         }
@@ -263,8 +269,7 @@ fn mixed_with_scalar(
             Value::Float(v) => Element::Float(*v),
             Value::Histogram(h) => Element::Histogram(Arc::clone(h)),
         };
-        let result =
-            if number_is_left { element(op, other, value, notes) } else { element(op, value, other, notes) };
+        let result = if number_is_left { element(op, other, value, notes) } else { element(op, value, other, notes) };
         // A comparison keeps the vector's value even when the number stands on the left.
         let result = match result {
             Element::Float(_) | Element::Histogram(_) if op.is_comparison() && !return_bool => own,
@@ -314,11 +319,8 @@ impl Join<'_> {
     ) -> Result<Vec<Series>, QueryError> {
         let swapped = self.matching.cardinality == Cardinality::OneToMany;
         let groups = MatchGroups::new(&left, &right, self.matching);
-        let (many, one, many_groups, one_groups) = if swapped {
-            (right, left, groups.right, groups.left)
-        } else {
-            (left, right, groups.left, groups.right)
-        };
+        let (many, one, many_groups, one_groups) =
+            if swapped { (right, left, groups.right, groups.left) } else { (left, right, groups.left, groups.right) };
         let any_many = self.any_present(&many);
         let (many_at, many_order) = MatchGroups::by_group(&many_groups, groups.count);
         let (one_at, one_order) = MatchGroups::by_group(&one_groups, groups.count);
@@ -390,8 +392,15 @@ impl JoinWork<'_> {
             self.pair_alone(*many, *one);
             return Ok(());
         }
-        if many.is_empty() || one.is_empty() {
-            if !fills {
+        if (many.is_empty() || one.is_empty()) && !fills {
+            return Ok(());
+        }
+        if let ([one], false) = (one, fills || self.join.matching.cardinality == Cardinality::OneToOne) {
+            // Several on one side, told apart by their labels: one after the other.
+            let labels = |index: &usize| self.join.result_labels(&self.many[*index].labels, &self.one[*one].labels);
+            let distinct: crate::hash::HashSet<Labels> = many.iter().map(labels).collect();
+            if distinct.len() == many.len() {
+                many.iter().for_each(|many| self.pair_alone(*many, *one));
                 return Ok(());
             }
         }
@@ -536,7 +545,8 @@ impl<'a> GroupResults<'a> {
         let one_to_one = self.join.matching.cardinality == Cardinality::OneToOne;
         if one_to_one && matched_before {
             return Err(QueryError::Execution(
-                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                    .to_owned(),
             ));
         }
         let result = &mut self.out[at];

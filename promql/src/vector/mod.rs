@@ -51,7 +51,8 @@ impl Steps {
     /// From `start_ms` to at most `end_ms`; none when that lies before the start.
     pub fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let step_ms = step_ms.max(1);
-        let count = if end_ms < start_ms { 0 } else { (i128::from(end_ms) - i128::from(start_ms)) / i128::from(step_ms) + 1 };
+        let count =
+            if end_ms < start_ms { 0 } else { (i128::from(end_ms) - i128::from(start_ms)) / i128::from(step_ms) + 1 };
         Self { start_ms, step_ms, count: usize::try_from(count).unwrap_or(usize::MAX) }
     }
 

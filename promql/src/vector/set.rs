@@ -1,8 +1,8 @@
 //! `and`, `or`, `unless`: whole elements pass or not, whatever their values.
 
+use super::Series;
 use super::matching::MatchGroups;
 use super::merge::merge_same_labels;
-use super::Series;
 use crate::ast::{BinaryOp, Matching};
 use crate::error::QueryError;
 

@@ -22,11 +22,11 @@ pub fn by_value(series: &mut [Series], descending: bool) {
 /// Orders by the values of some labels in natural order, then by all labels.
 pub fn by_labels(series: &mut [Series], names: &[String], descending: bool) {
     series.sort_by(|a, b| {
-        let order = names
-            .iter()
-            .map(|name| (a.labels.value(name), b.labels.value(name)))
-            .find(|(a, b)| a != b)
-            .map_or_else(|| a.labels.cmp(&b.labels), |(a, b)| if natural_less(a, b) { Ordering::Less } else { Ordering::Greater });
+        let order =
+            names.iter().map(|name| (a.labels.value(name), b.labels.value(name))).find(|(a, b)| a != b).map_or_else(
+                || a.labels.cmp(&b.labels),
+                |(a, b)| if natural_less(a, b) { Ordering::Less } else { Ordering::Greater },
+            );
         if descending { order.reverse() } else { order }
     });
 }

@@ -1,1 +1,61 @@
-//! Foursight's web host: Titan demo application, node exporter, log and metrics agent, traffic generator.
+//! The web host: everything that runs beside an application that is to be observed.
+//!
+//! - [`titan`]: a demo web shop with metrics, log files and faults to switch on.
+//! - [`node`]: the host's metrics, with Node Exporter's names and flags.
+//! - [`agent`]: collects logs and metrics and sends them on, configured in Alloy's language.
+//! - [`traffic`]: load for Titan, in a rhythm.
+//!
+//! Each part is a module with a `run(config, shutdown)`; the binary `foursight-web` starts them by subcommand.
+
+#![deny(missing_docs, unsafe_code)]
+// Servers are where the wall clock is read; libraries get it as an argument.
+#![allow(clippy::disallowed_methods)]
+
+pub mod glob;
+pub mod node;
+pub mod titan;
+pub mod traffic;
+
+/// A part of the host could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// What it was told cannot be done.
+    #[error("{0}")]
+    Config(String),
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Bind(#[from] kit::http::BindError),
+    /// The web configuration file cannot be used.
+    #[error(transparent)]
+    WebConfig(#[from] kit::http::WebConfigError),
+    /// A file or folder it needs could not be used.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Undoes `%41` and `+` of a query string.
+pub(crate) fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = (*byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(decoded) => {
+                out.push(decoded);
+                at += 3;
+            }
+            None => {
+                out.push(if *byte == b'+' { b' ' } else { *byte });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Modules: [`proto`] (protobuf wire reader and writer), [`exposition`] (scrape formats: parsers, lint, writers),
-//! [`compress`] (snappy, gzip, zlib
+//! [`remote_write`], [`remote_read`], [`loki`] (push), [`otlp`] (metrics and logs), [`compress`] (snappy, gzip, zlib
 //! with a cap on the output).
 //!
 //! Invariants: nothing here panics on foreign bytes, allocates from a length it has not checked against the input, or
@@ -28,7 +28,13 @@
 pub mod compress;
 mod error;
 pub mod exposition;
+mod histogram;
+pub mod loki;
 pub mod number;
+pub mod otlp;
 pub mod proto;
+pub mod remote_read;
+pub mod remote_write;
 
 pub use error::{Error, ErrorKind, Result};
+pub use histogram::Native;

@@ -194,6 +194,19 @@ fn wrong_type(wanted: &'static str) -> Error {
     Error::Proto { what, offset: 0 }
 }
 
+/// Calls `read` for each field of a message.
+///
+/// # Errors
+/// What [`Reader::next_field`] or `read` says.
+#[inline]
+pub fn each_field<'a>(bytes: &'a [u8], mut read: impl FnMut(Field<'a>) -> Result<()>) -> Result<()> {
+    let mut reader = Reader::new(bytes);
+    while let Some(field) = reader.next_field()? {
+        read(field)?;
+    }
+    Ok(())
+}
+
 /// Zigzag decoding.
 #[inline]
 pub fn unzigzag(value: u64) -> i64 {

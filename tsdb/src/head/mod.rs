@@ -49,6 +49,14 @@ impl SeriesId {
         Self(shard << PLACE_BITS | place)
     }
 
+    pub(crate) fn from_index(id: u32) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn to_index(self) -> u32 {
+        self.0
+    }
+
     #[inline]
     fn shard(self) -> usize {
         (self.0 >> PLACE_BITS) as usize

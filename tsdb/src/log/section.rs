@@ -232,8 +232,44 @@ pub(crate) struct LoggedSample<S> {
     pub(crate) late: bool,
 }
 
-/// Followers by series number.
-pub(crate) type Followers<S> = hashbrown::HashMap<u32, Follower<S>, foldhash::fast::RandomState>;
+/// Followers by series number, in pages: neighbours are asked for one after the other.
+pub(crate) struct Followers<S> {
+    pages: Vec<Vec<Option<Follower<S>>>>,
+    /// Place of a page in `pages` by its number.
+    places: hashbrown::HashMap<u32, usize, foldhash::fast::RandomState>,
+    /// Number and place of the page used last.
+    last: (u32, usize),
+}
+
+impl<S> Default for Followers<S> {
+    fn default() -> Self {
+        Self { pages: Vec::new(), places: hashbrown::HashMap::default(), last: (u32::MAX, 0) }
+    }
+}
+
+impl<S> Followers<S> {
+    const PAGE: u32 = 256;
+
+    #[inline]
+    fn get_mut(&mut self, number: u32) -> Option<&mut Follower<S>> {
+        let page = number / Self::PAGE;
+        if self.last.0 != page {
+            self.last = (page, *self.places.get(&page)?);
+        }
+        self.pages.get_mut(self.last.1)?.get_mut((number % Self::PAGE) as usize)?.as_mut()
+    }
+
+    fn insert(&mut self, number: u32, follower: Follower<S>) {
+        let page = number / Self::PAGE;
+        let place = *self.places.entry(page).or_insert_with(|| {
+            self.pages.push((0..Self::PAGE).map(|_| None).collect());
+            self.pages.len() - 1
+        });
+        if let Some(slot) = self.pages.get_mut(place).and_then(|page| page.get_mut((number % Self::PAGE) as usize)) {
+            *slot = Some(follower);
+        }
+    }
+}
 
 /// A section in bytes.
 pub(crate) struct Section<'a> {
@@ -302,7 +338,7 @@ impl<S: Copy> Reading<'_, '_, S> {
     fn give_up(&mut self) {
         self.out.clear();
         for number in &self.touched {
-            if let Some(follower) = self.followers.get_mut(number) {
+            if let Some(follower) = self.followers.get_mut(*number) {
                 follower.known = false;
             }
         }
@@ -386,7 +422,7 @@ pub(crate) fn check_of(labels: &Labels) -> u32 {
 
 #[inline]
 fn follower_of<S>(followers: &mut Followers<S>, number: u32) -> Decoded<&mut Follower<S>> {
-    followers.get_mut(&number).ok_or(Damaged("a sample is of a series that was never defined"))
+    followers.get_mut(number).ok_or(Damaged("a sample is of a series that was never defined"))
 }
 
 fn all_read(done: bool) -> Decoded<()> {

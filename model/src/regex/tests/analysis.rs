@@ -40,7 +40,7 @@ fn a_long_list_of_values_needs_no_engine() {
     let values: Vec<String> = (0..10_000).map(|i| format!("pod-{i:05}-abcdef")).collect();
     let regex = matcher(&values.join("|"));
     assert_eq!(regex.literal_set().unwrap().len(), 10_000);
-    assert!(regex.0.engine.is_none());
+    assert!(regex.0.engine().is_none());
     assert!(regex.is_match("pod-09999-abcdef") && !regex.is_match("pod-10000-abcdef") && !regex.is_match(""));
     assert_eq!(regex.find(b"pod-00000-abcdef"), Some(0..16));
     assert_eq!(regex.find(b"xpod-00000-abcdef"), None);
@@ -113,6 +113,7 @@ fn plain_shapes_are_answered_without_the_engine() {
     ] {
         let regex = matcher(pattern);
         assert!(!matches!(regex.0.strategy, Strategy::Engine), "{pattern}");
+        assert!(regex.0.engine.get().is_none_or(Option::is_none), "{pattern}");
         for text in yes {
             assert!(regex.is_match(text) && regex.is_match_bytes(text.as_bytes()), "{pattern} on {text:?}");
         }
@@ -122,6 +123,27 @@ fn plain_shapes_are_answered_without_the_engine() {
     }
     assert!(matcher(".*").matches_everything() && !matcher(".+").matches_everything());
     assert!(matcher("a?").matches_empty() && !matcher("a").matches_empty());
+}
+
+#[test]
+fn loose_ends_do_not_matter_to_a_search() {
+    for (pattern, yes, no) in [
+        (".*error.*", "an error\n", "an err"),
+        ("(.*)(error)(.*)", "error", "eror"),
+        ("a*?b+c?", "xxbxx", "xxaxx"),
+        (".*(error|warn).*", "warn", "info"),
+        ("^.*x.*$", "ax", "a"),
+        (r"\s*\d+\s*", "a1", "a"),
+        (".*", "", "\u{0}"),
+    ] {
+        let regex = GoRegex::new(pattern, Flags::SEARCH).unwrap();
+        assert!(regex.is_match(yes), "{pattern}");
+        assert!(pattern == ".*" || !regex.is_match(no), "{pattern}");
+        assert_eq!(regex.find(yes.as_bytes()).is_some(), regex.is_match_bytes(yes.as_bytes()));
+    }
+    let whole = GoRegex::new(".*error.*", Flags::SEARCH).unwrap();
+    assert!(matches!(whole.0.strategy, Strategy::Contains(_)));
+    assert_eq!(whole.find(b"x\nan error\ny"), Some(2..10));
 }
 
 #[test]
@@ -156,6 +178,7 @@ fn limits_are_errors() {
     assert!(allowed.is_match("a") && allowed.is_match("b") && !allowed.is_match("c"));
     assert!(GoRegex::new(&deep("(?:x", ")+", 240), Flags::SEARCH).is_ok());
     assert_eq!(error(&r"(?:\pL{50}){20}".repeat(40)), RegexErrorKind::TooLarge);
+    assert_eq!(error(&format!("(?:{})*x", r"\pL{1000}".repeat(40))), RegexErrorKind::TooLarge);
     assert_eq!(error("a{1000}{1000}"), RegexErrorKind::RepeatOperator);
     assert_eq!(error("((a{100}){10}){2}"), RegexErrorKind::RepeatCount);
     assert!(GoRegex::new("(a|b|ab)*c{1000}", Flags::SEARCH).is_ok());

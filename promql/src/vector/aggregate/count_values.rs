@@ -36,14 +36,7 @@ pub fn count_values(series: &[Series], name: &str, grouping: &[String], without:
     out
 }
 
-fn slot(
-    grouper: &mut Grouper,
-    out: &mut Vec<Series>,
-    series: &Series,
-    name: &str,
-    value: &str,
-    steps: usize,
-) -> usize {
+fn slot(grouper: &mut Grouper, out: &mut Vec<Series>, series: &Series, name: &str, value: &str, steps: usize) -> usize {
     let labels: Labels = series.labels.to_builder().set(name, value).build();
     let (group, new) = grouper.group(&labels);
     if new {

@@ -241,7 +241,12 @@ fn cut_floats(slots: Vec<f64>, steps: usize) -> Vec<Column> {
 ///
 /// # Errors
 /// When it is NaN or no 64-bit integer.
-pub fn check_param(op: AggregateOp, param: &Scalars, span: Span, annotations: &mut Annotations) -> Result<bool, QueryError> {
+pub fn check_param(
+    op: AggregateOp,
+    param: &Scalars,
+    span: Span,
+    annotations: &mut Annotations,
+) -> Result<bool, QueryError> {
     let values = param.values();
     // As Prometheus' parameters do: a NaN is neither the smallest nor the largest.
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -295,7 +300,11 @@ pub fn check_param(op: AggregateOp, param: &Scalars, span: Span, annotations: &m
 }
 
 /// Builds series from picked values, in the order in which they were picked.
-pub fn picked_series(picks: Vec<Picked>, steps: usize, mut labels: impl FnMut(u32) -> (model::Labels, bool)) -> Vec<Series> {
+pub fn picked_series(
+    picks: Vec<Picked>,
+    steps: usize,
+    mut labels: impl FnMut(u32) -> (model::Labels, bool),
+) -> Vec<Series> {
     let mut index: crate::hash::HashMap<u32, usize> = crate::hash::HashMap::default();
     let mut out: Vec<Series> = Vec::new();
     for pick in picks {

@@ -65,11 +65,7 @@ pub(crate) fn quantile_of(q: f64, values: &mut [f64]) -> f64 {
     };
     let (_, at_lower, above) = values.select_nth_unstable_by(lower, order);
     let at_lower = *at_lower;
-    let at_upper = if upper == lower {
-        at_lower
-    } else {
-        above.iter().copied().min_by(order).unwrap_or(at_lower)
-    };
+    let at_upper = if upper == lower { at_lower } else { above.iter().copied().min_by(order).unwrap_or(at_lower) };
     at_lower * (1.0 - weight) + at_upper * weight
 }
 

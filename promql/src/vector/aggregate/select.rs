@@ -54,9 +54,7 @@ impl Selection {
                     notes.histogram_ignored = true;
                     return;
                 }
-                Value::Histogram(h) => {
-                    Candidate { value: 0.0, series: input.series, histogram: Some(Arc::clone(h)) }
-                }
+                Value::Histogram(h) => Candidate { value: 0.0, series: input.series, histogram: Some(Arc::clone(h)) },
             };
             self.offer(from + step, k, candidate);
         });
@@ -88,7 +86,8 @@ impl Selection {
         }
         let top = heap[0].value;
         let better = if op == AggregateOp::Bottomk { new.value < top } else { new.value > top };
-        if !better && !(top.is_nan() && !new.value.is_nan()) {
+        let replaces_nan = top.is_nan() && !new.value.is_nan();
+        if !better && !replaces_nan {
             return;
         }
         heap[0] = new;

@@ -3,9 +3,10 @@
 //! [`Families`] yields one [`FamilyRef`] per message, which yields its [`MetricRef`]s; names, labels and values are
 //! borrowed, only histograms and summaries build columns.
 
-use model::{FloatHistogram, Histogram, ResetHint, Span};
+use model::ResetHint;
 
 use super::MetricKind;
+use crate::histogram::{HistogramMessage, Native, Side, span};
 use crate::proto::{Field, Reader};
 use crate::{Error, Result};
 
@@ -318,15 +319,6 @@ pub struct HistogramRef<'a> {
     start_ms: Option<i64>,
 }
 
-/// A native histogram as sent.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Native {
-    /// With integer counts.
-    Integer(Histogram),
-    /// With float counts.
-    Float(FloatHistogram),
-}
-
 impl<'a> HistogramRef<'a> {
     fn new(bytes: &'a [u8], gauge: bool) -> Result<Self> {
         let (mut count, mut count_float, mut zero_count, mut zero_count_float) = (0u64, 0.0f64, 0u64, 0.0f64);
@@ -361,61 +353,26 @@ impl<'a> HistogramRef<'a> {
             || zero_threshold > 0.0
             || zero_count > 0
             || zero_count_float > 0.0;
-        let reset_hint = if gauge { ResetHint::Gauge } else { ResetHint::Unknown };
         let native = is_native.then(|| {
-            if float {
-                Native::Float(FloatHistogram {
-                    schema,
-                    zero_threshold,
-                    zero_count: zero_count_float,
-                    count: count_float,
-                    sum,
-                    positive_spans: positive.spans,
-                    positive_buckets: positive.counts,
-                    negative_spans: negative.spans,
-                    negative_buckets: negative.counts,
-                    custom_values: [].into(),
-                    reset_hint,
-                })
-            } else {
-                Native::Integer(Histogram {
-                    schema,
-                    zero_threshold,
-                    zero_count,
-                    count,
-                    sum,
-                    positive_spans: positive.spans,
-                    positive_deltas: positive.deltas,
-                    negative_spans: negative.spans,
-                    negative_deltas: negative.deltas,
-                    custom_values: [].into(),
-                    reset_hint,
-                })
-            }
+            let message = HistogramMessage {
+                float,
+                count,
+                count_float,
+                sum,
+                schema,
+                zero_threshold,
+                zero_count,
+                zero_count_float,
+                negative,
+                positive,
+                reset_hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
+                custom_values: Vec::new(),
+            };
+            message.into_native()
         });
         let count = if count_float > 0.0 { count_float } else { count as f64 };
         Ok(Self { count, sum, buckets, native, exemplars, start_ms })
     }
-}
-
-#[derive(Default)]
-struct Side {
-    spans: Vec<Span>,
-    deltas: Vec<i64>,
-    counts: Vec<f64>,
-}
-
-fn span(bytes: &[u8]) -> Result<Span> {
-    let mut span = Span { offset: 0, length: 0 };
-    let mut reader = Reader::new(bytes);
-    while let Some(field) = reader.next_field()? {
-        match field.number {
-            1 => span.offset = field.sint32()?,
-            2 => span.length = field.i32()? as u32,
-            _ => {}
-        }
-    }
-    Ok(span)
 }
 
 fn bucket(bytes: &[u8]) -> Result<(f64, f64, Option<ExemplarMsg<'_>>)> {
