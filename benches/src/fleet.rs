@@ -238,11 +238,14 @@ impl<'a> Fleet<'a> {
                 }
                 Kind::Gauge => {
                     let captured = series.values[at];
-                    let steady = at > 0 && captured == series.values[at - 1];
-                    if !steady || scrape == 0 {
-                        // Small numbers (states, counts of processes) are not on a scale.
-                        let scale = if captured.abs() < 50.0 && unit.1 == 1.0 { 1.0 } else { host.scale };
-                        *now = round_to(captured * scale, unit);
+                    let before = series.values[(at + capture.scrapes - 1) % capture.scrapes];
+                    if captured != before || scrape == 0 {
+                        // Small numbers (states, counts of processes) are not on a scale. Others stray by up to half of their
+                        // movement, so that no host and no round of the capture repeats another.
+                        let small = captured.abs() < 50.0 && unit.1 == 1.0;
+                        let scale = if small { 1.0 } else { host.scale };
+                        let stray = if small { 0.0 } else { (captured - before) * (uniform(&mut self.random) - 0.5) };
+                        *now = round_to(captured * scale + stray, unit);
                     }
                 }
             }
