@@ -32,6 +32,8 @@ pub struct Options {
     pub wal_segment_bytes: u64,
     /// Bytes of the disk that stay free: below them writes are refused. Default: 64 MiB.
     pub disk_reserve_bytes: u64,
+    /// Bytes of unpacked pages of blocks that are kept in memory. Default: 64 MiB.
+    pub page_cache_bytes: usize,
     /// Threads that read the log on opening. Default: 2.
     pub replay_threads: usize,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             head_budget_bytes: 512 << 20,
             wal_segment_bytes: 128 << 20,
             disk_reserve_bytes: 64 << 20,
+            page_cache_bytes: 64 << 20,
             replay_threads: 2,
         }
     }

@@ -4,6 +4,7 @@
 //! `model::index`) and `chunks` ([`reader`]). It is written aside and renamed, so a directory under a block's name is always whole;
 //! what a crash leaves behind ends in `.tmp` and is removed on opening.
 
+mod cache;
 mod format;
 mod meta;
 mod reader;
@@ -12,12 +13,14 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use disk::{Files, IoContext, Mapped};
 use model::index::{DiskIndex, IndexError, select};
 use model::{Labels, Matcher, SampleColumns};
 use roaring::RoaringBitmap;
 
+pub(crate) use self::cache::PageCache;
 use self::meta::META_FILE;
 pub use self::meta::{BlockMeta, BlockStats, CompactionMeta, Origin};
 use self::reader::ChunksReader;
@@ -47,7 +50,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// Opens the block in a directory.
-    pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(files: &dyn Files, dir: &Path, cache: &Arc<PageCache>) -> Result<Self, Error> {
         let meta_path = dir.join(META_FILE);
         let text = files.map(&meta_path).at("open", &meta_path)?;
         let bad_meta = |what: String| Error::Corrupt { path: meta_path.clone(), offset: 0, what };
@@ -61,7 +64,7 @@ impl Block {
         let index = DiskIndex::open(mapped).map_err(|source| Error::Index { path: index_path.clone(), source })?;
         let chunks_path = dir.join(CHUNKS_FILE);
         let mapped = files.map(&chunks_path).at("open", &chunks_path)?;
-        let chunks = ChunksReader::open(chunks_path, mapped)?;
+        let chunks = ChunksReader::open(chunks_path, mapped, cache.clone())?;
         if index.len() != chunks.series_count() || chunks.sample_count() != meta.stats.num_samples {
             return Err(Error::Corrupt {
                 path: chunks.path().to_owned(),

@@ -4,13 +4,14 @@
 //! trusted beyond its checksum: every length is checked, and what a chunk says is checked against its column of timestamps.
 #![doc = include_str!("../../docs/format/chunks.md")]
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::Mapped;
 use model::SampleColumns;
 
+use super::cache::PageCache;
 use super::format::{
     FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN, PLAIN, VERSION,
     ZSTD, item,
@@ -27,6 +28,26 @@ pub(crate) struct ChunksReader {
     series: PageList,
     times: PageList,
     samples: u64,
+    cache: Arc<PageCache>,
+    /// This file in the cache.
+    number: u64,
+}
+
+/// The content of a page: in the file, or unpacked.
+enum Content<'a> {
+    InFile(&'a [u8]),
+    Unpacked(Arc<[u8]>),
+}
+
+impl std::ops::Deref for Content<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::InFile(bytes) => bytes,
+            Self::Unpacked(bytes) => bytes,
+        }
+    }
 }
 
 /// Where the pages of one kind are.
@@ -42,13 +63,17 @@ struct Page {
     len: u32,
     /// Number of its first item.
     first: u32,
+    /// Whether its checksum was found right; only noted of pages that are read in the file.
     verified: AtomicBool,
+    /// Whether it is compressed, once that is known.
+    packed: AtomicBool,
 }
 
 impl ChunksReader {
-    pub(crate) fn open(path: PathBuf, bytes: Mapped) -> Result<Self, Error> {
+    pub(crate) fn open(path: PathBuf, bytes: Mapped, cache: Arc<PageCache>) -> Result<Self, Error> {
+        let number = cache.block_number();
         match Self::parse(&bytes) {
-            Ok((series, times, samples)) => Ok(Self { path, bytes, series, times, samples }),
+            Ok((series, times, samples)) => Ok(Self { path, bytes, series, times, samples, cache, number }),
             Err((offset, Damaged(what))) => Err(Error::Corrupt { path, offset, what: what.to_owned() }),
         }
     }
@@ -149,38 +174,49 @@ impl ChunksReader {
     }
 
     /// The verified content of a page.
-    fn content(&self, page: &Page) -> Result<Cow<'_, [u8]>, Error> {
+    fn content(&self, page: &Page) -> Result<Content<'_>, Error> {
+        if page.packed.load(Ordering::Relaxed)
+            && let Some(content) = self.cache.get((self.number, page.offset))
+        {
+            return Ok(Content::Unpacked(content));
+        }
         let end = page.offset + u64::from(page.len);
         let bytes = usize::try_from(page.offset).ok().zip(usize::try_from(end).ok());
         let bytes = bytes.and_then(|(start, end)| self.bytes.get(start..end));
         let bytes = bytes.ok_or_else(|| self.corrupt(page.offset, Damaged("a page lies outside the file")))?;
-        self.open_page(bytes, page).map_err(|damage| self.corrupt(page.offset, damage))
-    }
-
-    fn open_page<'a>(&self, bytes: &'a [u8], page: &Page) -> Decoded<Cow<'a, [u8]>> {
-        let mut cursor = Cursor::new(bytes);
-        let crc = cursor.u32()?;
-        if !page.verified.load(Ordering::Relaxed) {
-            if crc32fast::hash(cursor.rest()) != crc {
-                return Err(Damaged("a page is not the one that was written"));
-            }
-            page.verified.store(true, Ordering::Relaxed);
+        let content = open_page(bytes, page).map_err(|damage| self.corrupt(page.offset, damage))?;
+        if let Content::Unpacked(content) = &content {
+            page.packed.store(true, Ordering::Relaxed);
+            self.cache.put((self.number, page.offset), content.clone());
         }
-        let flags = cursor.u8()?;
-        let raw = cursor.u32()? as usize;
-        debug_assert_eq!(bytes.len() - cursor.rest().len(), PAGE_HEADER_LEN);
-        match flags {
-            PLAIN if raw == cursor.rest().len() => Ok(Cow::Borrowed(cursor.rest())),
-            ZSTD if raw <= MAX_PAGE_LEN => match zstd::bulk::decompress(cursor.rest(), raw) {
-                Ok(content) if content.len() == raw => Ok(Cow::Owned(content)),
-                _ => Err(Damaged("a page cannot be unpacked")),
-            },
-            _ => Err(Damaged("a page has a form that does not exist")),
-        }
+        Ok(content)
     }
 
     fn corrupt(&self, offset: u64, Damaged(what): Damaged) -> Error {
         Error::Corrupt { path: self.path.clone(), offset, what: what.to_owned() }
+    }
+}
+
+fn open_page<'a>(bytes: &'a [u8], page: &Page) -> Decoded<Content<'a>> {
+    let mut cursor = Cursor::new(bytes);
+    let crc = cursor.u32()?;
+    // A page that is unpacked is verified every time: that is cheap beside the unpacking.
+    if !page.verified.load(Ordering::Relaxed) {
+        if crc32fast::hash(cursor.rest()) != crc {
+            return Err(Damaged("a page is not the one that was written"));
+        }
+        page.verified.store(cursor.rest().first() == Some(&PLAIN), Ordering::Relaxed);
+    }
+    let flags = cursor.u8()?;
+    let raw = cursor.u32()? as usize;
+    debug_assert_eq!(bytes.len() - cursor.rest().len(), PAGE_HEADER_LEN);
+    match flags {
+        PLAIN if raw == cursor.rest().len() => Ok(Content::InFile(cursor.rest())),
+        ZSTD if raw <= MAX_PAGE_LEN => match zstd::bulk::decompress(cursor.rest(), raw) {
+            Ok(content) if content.len() == raw => Ok(Content::Unpacked(content.into())),
+            _ => Err(Damaged("a page cannot be unpacked")),
+        },
+        _ => Err(Damaged("a page has a form that does not exist")),
     }
 }
 
@@ -205,7 +241,8 @@ impl PageList {
             let items = cursor.varint32("a page has too many items")?;
             let len = cursor.varint32("a page is too long")?;
             offset = offset.checked_add(cursor.varint()?).ok_or(Damaged("a page lies outside the file"))?;
-            list.pages.push(Page { offset, len, first: list.items, verified: AtomicBool::new(false) });
+            let (verified, packed) = (AtomicBool::new(false), AtomicBool::new(false));
+            list.pages.push(Page { offset, len, first: list.items, verified, packed });
             list.items = list.items.checked_add(items).ok_or(Damaged("a table has too many items"))?;
             offset = offset.checked_add(u64::from(len)).ok_or(Damaged("a page lies outside the file"))?;
             if offset > end || items == 0 {

@@ -10,11 +10,12 @@ use model::{Labels, SampleColumns};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{
-    FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET, PageBuilder, VERSION,
+    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET, PageBuilder, VERSION,
 };
 use super::meta::{BlockMeta, BlockStats, META_FILE};
 use super::{CHUNKS_FILE, INDEX_FILE, TEMPORARY};
 use crate::codec::bytes::{put_prefixed, put_varint};
+use crate::codec::values::Target;
 use crate::codec::{times, values};
 use crate::error::Error;
 
@@ -113,6 +114,7 @@ struct ChunksWriter {
     known_bytes: usize,
     time_count: u32,
     stats: BlockStats,
+    compressor: Compressor,
     scratch: values::Scratch,
     record: Vec<u8>,
     column: Vec<u8>,
@@ -121,6 +123,7 @@ struct ChunksWriter {
 
 impl ChunksWriter {
     fn create(files: &dyn Files, path: PathBuf) -> Result<Self, Error> {
+        let compressor = Compressor::new().at("begin to compress", &path)?;
         let file = files.create(&path).at("create", &path)?;
         let mut buffer = Vec::with_capacity(WRITE_LEN * 2);
         buffer.extend_from_slice(&MAGIC);
@@ -139,6 +142,7 @@ impl ChunksWriter {
             known_bytes: 0,
             time_count: 0,
             stats: BlockStats::default(),
+            compressor,
             scratch: values::Scratch::default(),
             record: Vec::new(),
             column: Vec::new(),
@@ -156,7 +160,7 @@ impl ChunksWriter {
             let time = self.time_number(timestamps)?;
             put_varint(&mut record, u64::from(time) << KIND_BITS | FLOATS);
             self.column.clear();
-            values::encode(samples, &mut self.scratch, &mut self.column);
+            values::encode(samples, Target::Compressed, &mut self.scratch, &mut self.column);
             put_prefixed(&mut record, &self.column);
         }
         self.series.push(&record);
@@ -197,7 +201,7 @@ impl ChunksWriter {
 
     fn put_series_page(&mut self) -> Result<(), Error> {
         let mut page = std::mem::take(&mut self.page);
-        let items = self.series.finish(&mut page);
+        let items = self.series.finish(&mut self.compressor, &mut page);
         self.series_pages.add(items, self.len, page.len());
         self.put(&page)?;
         self.page = page;
@@ -206,7 +210,7 @@ impl ChunksWriter {
 
     fn put_time_page(&mut self) -> Result<(), Error> {
         let mut page = std::mem::take(&mut self.page);
-        let items = self.times.finish(&mut page);
+        let items = self.times.finish(&mut self.compressor, &mut page);
         self.time_pages.add(items, self.len, page.len());
         self.put(&page)?;
         self.page = page;
@@ -229,10 +233,10 @@ impl ChunksWriter {
     }
 
     fn finish(mut self) -> Result<BlockStats, Error> {
-        if self.series.items > 0 {
+        if !self.series.is_empty() {
             self.put_series_page()?;
         }
-        if self.times.items > 0 {
+        if !self.times.is_empty() {
             self.put_time_page()?;
         }
         let tables_at = self.len;

@@ -124,7 +124,7 @@ impl Db {
             let mut blocks = self.view().blocks.clone();
             if let Some(meta) = meta {
                 let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
-                blocks.push(Arc::new(Block::open(&*self.files, &dir)?));
+                blocks.push(Arc::new(Block::open(&*self.files, &dir, &self.cache)?));
                 report.written.push(meta);
             }
             self.views.publish(blocks, to_ms);

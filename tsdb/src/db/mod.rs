@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 pub use self::maintain::Maintenance;
 use crate::appender::{Appender, CommitReport};
-use crate::block::BlockMeta;
+use crate::block::{BlockMeta, PageCache};
 use crate::error::Error;
 use crate::head::{CommitBuffers, Head, HeadUsage, NewSeriesRow, SeriesRef};
 use crate::log::Log;
@@ -45,6 +45,7 @@ pub struct Db {
     head: Head,
     log: Log,
     views: Views,
+    cache: Arc<PageCache>,
     buffers: Mutex<Vec<CommitBuffers>>,
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,

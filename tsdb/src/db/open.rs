@@ -10,7 +10,7 @@ use disk::{Files, IoContext, WalOptions};
 use parking_lot::Mutex;
 
 use super::{Db, maintain};
-use crate::block::{BLOCKS_DIR, Block, TEMPORARY};
+use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
 use crate::head::{Head, HeadOptions};
 use crate::log::Log;
@@ -37,7 +37,8 @@ impl Db {
             std::io::ErrorKind::WouldBlock => Error::Locked { path: lock_path.clone() },
             _ => disk::Error::Io { op: "lock", path: lock_path.clone(), source }.into(),
         })?;
-        let (blocks, damage) = open_blocks(&files, &blocks_dir)?;
+        let cache = Arc::new(PageCache::new(options.page_cache_bytes));
+        let (blocks, damage) = open_blocks(&files, &blocks_dir, &cache)?;
         let cut_ms = blocks.iter().filter_map(|block| block.meta().head_cut).max().unwrap_or(i64::MIN);
         let wal_dir = dir.join(WAL_DIR);
         let segments = list_segments(&*files, &wal_dir)?;
@@ -51,6 +52,7 @@ impl Db {
             head: Head::new(head_options, cut_ms),
             log,
             views: Views::new(blocks, cut_ms),
+            cache,
             buffers: Mutex::default(),
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
@@ -112,7 +114,11 @@ impl Db {
 }
 
 /// Opens all blocks; what cannot be opened is reported and left where it is.
-fn open_blocks(files: &Arc<dyn Files>, dir: &Path) -> Result<(Vec<Arc<Block>>, Vec<Damage>), Error> {
+fn open_blocks(
+    files: &Arc<dyn Files>,
+    dir: &Path,
+    cache: &Arc<PageCache>,
+) -> Result<(Vec<Arc<Block>>, Vec<Damage>), Error> {
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     let mut damage = Vec::new();
     for entry in files.read_dir(dir).at("list", dir)? {
@@ -124,7 +130,7 @@ fn open_blocks(files: &Arc<dyn Files>, dir: &Path) -> Result<(Vec<Arc<Block>>, V
         if !entry.is_dir || entry.name.parse::<Ulid>().is_err() {
             continue;
         }
-        match Block::open(&**files, &path) {
+        match Block::open(&**files, &path, cache) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error) => damage.push(Damage { path, offset: 0, what: format!("a block is left out: {error}") }),
         }
