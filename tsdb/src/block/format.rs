@@ -21,6 +21,9 @@ pub(super) const ZSTD: u8 = 1;
 /// Bits of a chunk's first number below the number of its column of timestamps.
 pub(super) const KIND_BITS: u32 = 3;
 pub(super) const FLOATS: u64 = 0;
+pub(super) const HISTOGRAMS: u64 = 1;
+/// Set in the kind of a chunk whose samples have start timestamps.
+pub(super) const WITH_STARTS: u64 = 4;
 
 /// Lengths of items are summed up for every so many of them, so that one is found without reading all.
 const SKIP: usize = 16;

@@ -26,6 +26,7 @@ pub use self::meta::{BlockMeta, BlockStats, CompactionMeta, Origin};
 use self::reader::ChunksReader;
 pub(crate) use self::writer::BlockWriter;
 use crate::error::Error;
+use crate::samples::Samples;
 use crate::ulid::Ulid;
 
 /// Directory of the blocks in that of the store.
@@ -128,10 +129,25 @@ impl Block {
 
     /// Appends the samples of a series in `[from_ms, to_ms]` to `out`, which is left as it was on an error.
     pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
-        let (timestamps, values) = (out.timestamps.len(), out.values.len());
+        let (floats, histograms) = (out.timestamps.len(), out.histogram_timestamps.len());
         self.chunks.read(series, from_ms, to_ms, out).inspect_err(|_| {
-            out.timestamps.truncate(timestamps);
-            out.values.truncate(values);
+            out.timestamps.truncate(floats);
+            out.values.truncate(floats);
+            out.start_timestamps.truncate(floats);
+            out.histogram_timestamps.truncate(histograms);
+            out.histograms.truncate(histograms);
+            out.histogram_start_timestamps.truncate(histograms);
+        })
+    }
+
+    /// As [`Block::read`], keeping samples as they were sent.
+    pub(crate) fn read_native(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut Samples) -> Result<(), Error> {
+        let (floats, histograms) = (out.floats.timestamps.len(), out.histograms.len());
+        self.chunks.read(series, from_ms, to_ms, out).inspect_err(|_| {
+            out.floats.timestamps.truncate(floats);
+            out.floats.values.truncate(floats);
+            out.floats.start_timestamps.truncate(floats);
+            out.histograms.truncate(histograms);
         })
     }
 }

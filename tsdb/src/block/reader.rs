@@ -8,18 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use disk::Mapped;
-use model::SampleColumns;
-
 use super::cache::PageCache;
 use super::format::{
-    FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN, PLAIN, VERSION,
-    ZSTD, item,
+    FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN,
+    PLAIN, VERSION, WITH_STARTS, ZSTD, item,
 };
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
-use crate::codec::{times, values};
+use crate::codec::{histogram, times, values};
 use crate::error::Error;
-use crate::head::series::trim;
+use crate::samples::{Sink, trim};
+use disk::Mapped;
+use model::SampleColumns;
 
 #[derive(Debug)]
 pub(crate) struct ChunksReader {
@@ -138,37 +137,43 @@ impl ChunksReader {
     /// Appends the samples of a series in `[from_ms, to_ms]` to `out`.
     ///
     /// What was appended before an error is left to the caller to cut off.
-    pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
+    pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut dyn Sink) -> Result<(), Error> {
         let (page, nth) =
             self.series.locate(series).ok_or_else(|| self.corrupt(0, Damaged("there is no such series")))?;
+        let bad = |damage| self.corrupt(page.offset, damage);
         let content = self.content(page)?;
-        let record = item(&content, nth).map_err(|damage| self.corrupt(page.offset, damage))?;
-        let mut cursor = Cursor::new(record);
-        let chunks = cursor.varint().map_err(|damage| self.corrupt(page.offset, damage))?;
+        let mut cursor = Cursor::new(item(&content, nth).map_err(bad)?);
+        let chunks = cursor.varint().map_err(bad)?;
         for _ in 0..chunks {
-            let (time, column) = read_chunk(&mut cursor).map_err(|damage| self.corrupt(page.offset, damage))?;
-            let (time_page, nth) = self
-                .times
-                .locate(time)
-                .ok_or_else(|| self.corrupt(page.offset, Damaged("a chunk names times that do not exist")))?;
+            let chunk = Chunk::read(&mut cursor).map_err(bad)?;
+            let (time_page, nth) =
+                self.times.locate(chunk.time).ok_or_else(|| bad(Damaged("a chunk names times that do not exist")))?;
+            let bad_time = |damage| self.corrupt(time_page.offset, damage);
             let time_content = self.content(time_page)?;
-            let times = item(&time_content, nth).map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            let extent = times::extent(times).map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            if extent.last_ms < from_ms {
+            let times = item(&time_content, nth).map_err(bad_time)?;
+            let extent = times::extent(times).map_err(bad_time)?;
+            if extent.last_ms < from_ms || extent.first_ms > to_ms {
                 continue;
             }
-            if extent.first_ms > to_ms {
-                break;
+            if extent.count > MAX_CHUNK_SAMPLES {
+                return Err(bad_time(Damaged("a chunk has too many samples")));
             }
-            let start = out.timestamps.len();
-            let count = times::decode(&mut Cursor::new(times), &mut out.timestamps)
-                .map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            if count > MAX_CHUNK_SAMPLES {
-                return Err(self.corrupt(time_page.offset, Damaged("a chunk has too many samples")));
+            if chunk.is_histogram {
+                let mut timestamps = Vec::new();
+                times::decode(&mut Cursor::new(times), &mut timestamps).map_err(bad_time)?;
+                chunk.put_histograms(&timestamps, from_ms, to_ms, out).map_err(bad)?;
+                continue;
             }
-            values::decode(&mut Cursor::new(column), count, &mut out.values)
-                .map_err(|damage| self.corrupt(page.offset, damage))?;
-            trim(out, start, from_ms, to_ms);
+            let columns = out.floats();
+            let start = columns.timestamps.len();
+            times::decode(&mut Cursor::new(times), &mut columns.timestamps).map_err(bad_time)?;
+            values::decode(&mut Cursor::new(chunk.column), extent.count, &mut columns.values).map_err(bad)?;
+            if let Some(starts) = chunk.starts {
+                columns.start_timestamps.resize(start, 0);
+                let SampleColumns { timestamps, start_timestamps, .. } = columns;
+                put_starts(starts, &timestamps[start..], start_timestamps).map_err(bad)?;
+            }
+            trim(columns, start, from_ms, to_ms);
         }
         Ok(())
     }
@@ -220,14 +225,61 @@ fn open_page<'a>(bytes: &'a [u8], page: &Page) -> Decoded<Content<'a>> {
     }
 }
 
-/// The number of a chunk's column of timestamps, and its column of values.
-fn read_chunk<'a>(cursor: &mut Cursor<'a>) -> Decoded<(u32, &'a [u8])> {
-    let head = cursor.varint()?;
-    if head & ((1 << KIND_BITS) - 1) != FLOATS {
-        return Err(Damaged("a chunk is of a kind that does not exist"));
+/// A chunk of a record.
+struct Chunk<'a> {
+    /// Number of its column of timestamps.
+    time: u32,
+    is_histogram: bool,
+    column: &'a [u8],
+    starts: Option<&'a [u8]>,
+}
+
+impl<'a> Chunk<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Decoded<Self> {
+        let head = cursor.varint()?;
+        let kind = head & ((1 << KIND_BITS) - 1);
+        let is_histogram = match kind & !WITH_STARTS {
+            FLOATS => false,
+            HISTOGRAMS => true,
+            _ => return Err(Damaged("a chunk is of a kind that does not exist")),
+        };
+        let time = u32::try_from(head >> KIND_BITS).map_err(|_| Damaged("a chunk names times that do not exist"))?;
+        let column = cursor.prefixed()?;
+        let starts = if kind & WITH_STARTS == 0 { None } else { Some(cursor.prefixed()?) };
+        Ok(Self { time, is_histogram, column, starts })
     }
-    let time = u32::try_from(head >> KIND_BITS).map_err(|_| Damaged("a chunk names times that do not exist"))?;
-    Ok((time, cursor.prefixed()?))
+
+    fn put_histograms(&self, timestamps: &[i64], from_ms: i64, to_ms: i64, out: &mut dyn Sink) -> Decoded<()> {
+        let mut starts = Vec::new();
+        if let Some(bytes) = self.starts {
+            put_starts(bytes, timestamps, &mut starts)?;
+        }
+        let mut cursor = Cursor::new(self.column);
+        let mut before = None;
+        for (at, &time) in timestamps.iter().enumerate() {
+            let histogram = histogram::read(&mut cursor, before.as_ref())?;
+            if time >= from_ms && time <= to_ms {
+                out.histogram(time, &histogram, starts.get(at).copied().unwrap_or(0));
+            }
+            before = Some(histogram);
+        }
+        if cursor.is_empty() { Ok(()) } else { Err(Damaged("a chunk holds more histograms than times")) }
+    }
+}
+
+/// Appends the start timestamps of the samples at `timestamps`.
+fn put_starts(bytes: &[u8], timestamps: &[i64], out: &mut Vec<i64>) -> Decoded<()> {
+    let mut cursor = Cursor::new(bytes);
+    let mut left = timestamps;
+    while !left.is_empty() {
+        let run = cursor.length(left.len(), "a chunk has more start timestamps than samples")?;
+        let (run, rest) = left.split_at_checked(run).unwrap_or((left, &[]));
+        let first = run.first().ok_or(Damaged("a run of start timestamps is empty"))?;
+        let start = first.wrapping_sub(cursor.signed()?);
+        out.resize(out.len() + run.len(), start);
+        left = rest;
+    }
+    if cursor.is_empty() { Ok(()) } else { Err(Damaged("a chunk has more start timestamps than samples")) }
 }
 
 impl PageList {

@@ -28,9 +28,10 @@ fn write(files: &Arc<MemFiles>, series: usize, samples: usize) -> Block {
     files.create_dir_all(Path::new("data")).unwrap();
     let mut writer = BlockWriter::create(files.clone(), dir.to_owned()).unwrap();
     for i in 0..series {
-        writer.push(&labels(i), &columns(i, samples)).unwrap();
+        let samples = Samples { floats: columns(i, samples), histograms: Vec::new() };
+        writer.push(&labels(i), &samples).unwrap();
     }
-    writer.push(&Labels::from_pairs([("z", "none")]), &SampleColumns::new()).unwrap();
+    writer.push(&Labels::from_pairs([("z", "none")]), &Samples::default()).unwrap();
     let meta = |stats| BlockMeta {
         version: 1,
         ulid: "01ARYZ6S410000000000000000".parse().unwrap(),

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use disk::{Files, IoContext, WriteFile};
 use hashbrown::HashMap;
+use model::Labels;
 use model::index::IndexWriter;
-use model::{Labels, SampleColumns};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{
-    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET, PageBuilder, VERSION,
+    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET,
+    PageBuilder, VERSION, WITH_STARTS,
 };
 use super::meta::{BlockMeta, BlockStats, META_FILE};
 use super::{CHUNKS_FILE, INDEX_FILE, TEMPORARY};
-use crate::codec::bytes::{put_prefixed, put_varint};
+use crate::codec::bytes::{put_prefixed, put_signed, put_varint};
 use crate::codec::values::Target;
-use crate::codec::{times, values};
+use crate::codec::{histogram, times, values};
 use crate::error::Error;
+use crate::samples::Samples;
 
 /// Bytes handed to the file at once.
 const WRITE_LEN: usize = 1 << 20;
@@ -50,12 +52,12 @@ impl BlockWriter {
     }
 
     /// Adds a series with its samples; series without samples are left out. Label sets have to ascend.
-    pub(crate) fn push(&mut self, labels: &Labels, columns: &SampleColumns) -> Result<(), Error> {
-        if columns.timestamps.is_empty() {
+    pub(crate) fn push(&mut self, labels: &Labels, samples: &Samples) -> Result<(), Error> {
+        if samples.is_empty() {
             return Ok(());
         }
         self.index.push(labels).map_err(|source| Error::Index { path: self.temporary.join(INDEX_FILE), source })?;
-        self.chunks.push(columns)
+        self.chunks.push(samples)
     }
 
     /// Counts so far.
@@ -150,24 +152,43 @@ impl ChunksWriter {
         })
     }
 
-    fn push(&mut self, columns: &SampleColumns) -> Result<(), Error> {
-        let chunks = columns.timestamps.len().div_ceil(MAX_CHUNK_SAMPLES);
+    fn push(&mut self, samples: &Samples) -> Result<(), Error> {
         let mut record = std::mem::take(&mut self.record);
         record.clear();
-        put_varint(&mut record, chunks as u64);
-        let parts = columns.timestamps.chunks(MAX_CHUNK_SAMPLES).zip(columns.values.chunks(MAX_CHUNK_SAMPLES));
-        for (timestamps, samples) in parts {
-            let time = self.time_number(timestamps)?;
-            put_varint(&mut record, u64::from(time) << KIND_BITS | FLOATS);
+        let floats = &samples.floats;
+        let float_chunks = floats.timestamps.len().div_ceil(MAX_CHUNK_SAMPLES);
+        let histogram_chunks = samples.histograms.len().div_ceil(histogram::MAX_SAMPLES as usize);
+        put_varint(&mut record, (float_chunks + histogram_chunks) as u64);
+        for from in (0..floats.timestamps.len()).step_by(MAX_CHUNK_SAMPLES) {
+            let to = (from + MAX_CHUNK_SAMPLES).min(floats.timestamps.len());
+            let starts = floats.start_timestamps.get(from..to).filter(|starts| starts.iter().any(|start| *start != 0));
+            let time = self.time_number(&floats.timestamps[from..to])?;
+            put_varint(&mut record, u64::from(time) << KIND_BITS | FLOATS | starts.map_or(0, |_| WITH_STARTS));
             self.column.clear();
-            values::encode(samples, Target::Compressed, &mut self.scratch, &mut self.column);
+            values::encode(&floats.values[from..to], Target::Compressed, &mut self.scratch, &mut self.column);
             put_prefixed(&mut record, &self.column);
+            put_starts(starts, &floats.timestamps[from..to], &mut record);
+        }
+        for chunk in samples.histograms.chunks(histogram::MAX_SAMPLES as usize) {
+            let timestamps: Vec<i64> = chunk.iter().map(|(t, ..)| *t).collect();
+            let starts: Vec<i64> = chunk.iter().map(|(_, _, start)| *start).collect();
+            let starts = Some(&starts[..]).filter(|starts| starts.iter().any(|start| *start != 0));
+            let time = self.time_number(&timestamps)?;
+            put_varint(&mut record, u64::from(time) << KIND_BITS | HISTOGRAMS | starts.map_or(0, |_| WITH_STARTS));
+            self.column.clear();
+            let mut before = None;
+            for (_, native, _) in chunk {
+                histogram::put(&mut self.column, native, before);
+                before = Some(native);
+            }
+            put_prefixed(&mut record, &self.column);
+            put_starts(starts, &timestamps, &mut record);
         }
         self.series.push(&record);
         self.record = record;
         self.stats.num_series += 1;
-        self.stats.num_chunks += chunks as u64;
-        self.stats.num_samples += columns.timestamps.len() as u64;
+        self.stats.num_chunks += (float_chunks + histogram_chunks) as u64;
+        self.stats.num_samples += samples.len() as u64;
         if self.series.len() >= PAGE_TARGET {
             self.put_series_page()?;
         }
@@ -258,6 +279,20 @@ impl ChunksWriter {
         self.file.sync().at("sync", &self.path)?;
         Ok(self.stats)
     }
+}
+
+/// Appends start timestamps as runs, each with its distance to its first sample's time.
+fn put_starts(starts: Option<&[i64]>, timestamps: &[i64], out: &mut Vec<u8>) {
+    let Some(starts) = starts else { return };
+    let mut bytes = Vec::new();
+    let mut at = 0;
+    for run in starts.chunk_by(|a, b| a == b) {
+        put_varint(&mut bytes, run.len() as u64);
+        let first = timestamps.get(at).copied().unwrap_or(0);
+        put_signed(&mut bytes, first.wrapping_sub(run.first().copied().unwrap_or(0)));
+        at += run.len();
+    }
+    put_prefixed(out, &bytes);
 }
 
 /// The table of the pages of one kind.

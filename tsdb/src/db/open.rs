@@ -12,9 +12,11 @@ use parking_lot::Mutex;
 use super::{Db, maintain};
 use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
+use crate::exemplars::Exemplars;
 use crate::head::{Head, HeadOptions};
-use crate::log::Log;
+use crate::log::extras::Extra;
 use crate::log::replay::{Damage, Progress, replay};
+use crate::log::{BaseUse, Log};
 use crate::options::{BLOCK_RANGE_MS, Options};
 use crate::ulid::Ulid;
 use crate::view::Views;
@@ -53,6 +55,8 @@ impl Db {
             log,
             views: Views::new(blocks, cut_ms),
             cache,
+            exemplars: Mutex::new(Exemplars::new(options.max_exemplars)),
+            metadata: Mutex::default(),
             buffers: Mutex::default(),
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
@@ -93,8 +97,16 @@ impl Db {
         }
         let unlisted = replayed.damage_count.saturating_sub(replayed.damage.len() as u64);
         self.damage_count.fetch_add(unlisted, Ordering::Relaxed);
-        for (base, max_ms) in replayed.used {
-            self.log.leave_base(base, max_ms);
+        for (base, (max_ms, late)) in replayed.used {
+            let freezing = if late { self.head.next_freezing() } else { 0 };
+            self.log.leave_base(BaseUse { base, max_ms, freezing });
+        }
+        for extra in replayed.extras {
+            match extra {
+                // It was taken when it was written.
+                Extra::Exemplar(series, exemplar) => drop(self.exemplars.lock().add(&series, &exemplar)),
+                Extra::Metadata(metric, metadata) => drop(self.metadata.lock().set(&metric, metadata)),
+            }
         }
         self.replaying.store(false, Ordering::Release);
         Ok(())
