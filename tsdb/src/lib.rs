@@ -39,6 +39,7 @@
 mod appender;
 mod block;
 mod codec;
+mod compact;
 mod db;
 mod error;
 mod exemplars;

@@ -12,7 +12,6 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use crate::block::{Block, Origin};
 use crate::db::Db;
 use crate::error::{Error, ErrorKind};
 use crate::head::{HeadSeries, ReadRange};
@@ -126,7 +125,7 @@ impl<'a> DbSelection<'a> {
         for &(number, id) in &found.blocks {
             let Some(block) = self.view.blocks.get(number as usize) else { continue };
             if block.overlaps(from_ms, to_ms) {
-                begin(out, rank(block));
+                begin(out, block.rank());
                 if let Err(error) = block.read(id, from_ms, to_ms, out) {
                     self.leave_out(error)?;
                 }
@@ -149,15 +148,6 @@ impl<'a> DbSelection<'a> {
 
 fn fingerprint(series: &[Found], at: u32) -> u64 {
     series.get(at as usize).map_or(0, |found| found.labels.fingerprint())
-}
-
-/// Which of two samples of one time counts: the one that was acknowledged first, as appending would have decided.
-fn rank(block: &Block) -> u8 {
-    match block.meta().origin {
-        Origin::Head | Origin::Compaction => 0,
-        Origin::Late => 1,
-        Origin::Import => 2,
-    }
 }
 
 impl Selection for DbSelection<'_> {

@@ -10,8 +10,10 @@ pub(super) const PAGE_HEADER_LEN: usize = 9;
 
 /// A page is closed when it holds this much: what reading one series unpacks.
 pub(super) const PAGE_TARGET: usize = 16 << 10;
-/// Largest page a reader unpacks.
-pub(super) const MAX_PAGE_LEN: usize = 64 << 20;
+/// Largest page a reader unpacks: room for the longest series.
+pub(super) const MAX_PAGE_LEN: usize = 512 << 20;
+/// Most samples of a series in one block: six hours of milliseconds fit.
+pub(super) const MAX_SERIES_SAMPLES: usize = 1 << 25;
 /// Most samples of a chunk.
 pub(super) const MAX_CHUNK_SAMPLES: usize = 4_096;
 

@@ -109,6 +109,20 @@ impl Block {
         &self.index
     }
 
+    /// Number of series.
+    pub(crate) fn series_count(&self) -> u32 {
+        self.index.len()
+    }
+
+    /// Which of two samples of one time counts: the one that was acknowledged first, as appending would have decided. The least wins.
+    pub(crate) fn rank(&self) -> u8 {
+        match self.meta.origin {
+            Origin::Head | Origin::Compaction => 0,
+            Origin::Late => 1,
+            Origin::Import => 2,
+        }
+    }
+
     /// Numbers of the series that satisfy all matchers.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
         select(&self.index, matchers).map_err(|source| self.index_error(source))

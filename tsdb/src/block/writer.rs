@@ -10,8 +10,8 @@ use model::index::IndexWriter;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{
-    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET,
-    PageBuilder, VERSION, WITH_STARTS,
+    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_SERIES_SAMPLES,
+    PAGE_TARGET, PageBuilder, VERSION, WITH_STARTS,
 };
 use super::meta::{BlockMeta, BlockStats, META_FILE};
 use super::{CHUNKS_FILE, INDEX_FILE, TEMPORARY};
@@ -55,6 +55,10 @@ impl BlockWriter {
     pub(crate) fn push(&mut self, labels: &Labels, samples: &Samples) -> Result<(), Error> {
         if samples.is_empty() {
             return Ok(());
+        }
+        if samples.len() > MAX_SERIES_SAMPLES {
+            let what = format!("too many samples of {labels} in one block");
+            return Err(Error::Limit { what, limit: MAX_SERIES_SAMPLES as u64 });
         }
         self.index.push(labels).map_err(|source| Error::Index { path: self.temporary.join(INDEX_FILE), source })?;
         self.chunks.push(samples)

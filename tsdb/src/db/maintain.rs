@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use disk::IoContext;
 use disk::retention::Part;
@@ -20,6 +21,7 @@ use crate::head::SeriesRef;
 use crate::options::BLOCK_RANGE_MS;
 use crate::samples::Samples;
 use crate::ulid::Ulid;
+use crate::view::View;
 
 /// Three ranges of the smallest blocks: what is written at once when memory allows.
 const LATE_RANGE_MS: i64 = 3 * BLOCK_RANGE_MS;
@@ -46,8 +48,6 @@ pub(super) struct State {
     rotated_for: Option<i64>,
     /// Bytes of the log when the head was cut the last time.
     log_bytes_at_cut: u64,
-    /// Blocks made so far: part of their names.
-    made: u64,
 }
 
 /// What a call of [`Db::maintain`] did.
@@ -89,7 +89,7 @@ impl Db {
     pub(super) fn brake(&self, reason: Option<String>) {
         let on = reason.is_some();
         *self.braked.lock() = reason;
-        self.is_braked.store(on, std::sync::atomic::Ordering::Release);
+        self.is_braked.store(on, Ordering::Release);
     }
 
     fn watch_device(&self) -> Result<(), Error> {
@@ -159,22 +159,24 @@ impl Db {
         if let Some((from_ms, to_ms)) = range {
             late_ranges.retain(|start| *start < from_ms || *start >= to_ms);
             let series = self.head.series_before(to_ms);
-            written.extend(self.write_range(state, now_ms, (from_ms, to_ms), Origin::Head, &series)?);
+            written.extend(self.write_range(now_ms, (from_ms, to_ms), Origin::Head, &series)?);
         }
         if !late_ranges.is_empty() {
             let series = self.head.series_with_frozen();
             for start in late_ranges {
                 let range = (start, start + BLOCK_RANGE_MS);
-                written.extend(self.write_range(state, now_ms, range, Origin::Late, &series)?);
+                written.extend(self.write_range(now_ms, range, Origin::Late, &series)?);
             }
         }
-        let mut blocks = view.blocks.clone();
+        let mut added = Vec::new();
         for meta in written {
-            let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
-            blocks.push(Arc::new(Block::open(&*self.files, &dir, &self.cache)?));
+            added.push(self.open_block(&meta)?);
             report.written.push(meta);
         }
-        self.views.publish(blocks, head_from_ms);
+        self.views.update(|view| {
+            let blocks = view.blocks.iter().cloned().chain(added).collect();
+            View { blocks, head_from_ms }
+        });
         state.to_forget = Some(head_from_ms);
         Ok(())
     }
@@ -203,13 +205,12 @@ impl Db {
     /// Writes samples of the head in `[from_ms, to_ms)` as a block: all of them, or late ones; `None` when there are none.
     fn write_range(
         &self,
-        state: &mut State,
         now_ms: i64,
         (from_ms, to_ms): (i64, i64),
         origin: Origin,
         series: &[(Labels, SeriesRef)],
     ) -> Result<Option<BlockMeta>, Error> {
-        let ulid = self.next_ulid(state, now_ms, from_ms, to_ms);
+        let ulid = self.next_ulid(now_ms, from_ms, to_ms);
         let dir = self.dir.join(BLOCKS_DIR).join(ulid.to_string());
         let mut writer = BlockWriter::create(self.files.clone(), dir)?;
         let in_order = origin == Origin::Head;
@@ -237,11 +238,12 @@ impl Db {
         Ok(Some(meta))
     }
 
-    fn next_ulid(&self, state: &mut State, now_ms: i64, from_ms: i64, to_ms: i64) -> Ulid {
+    /// A name for a new block.
+    pub(super) fn next_ulid(&self, now_ms: i64, from_ms: i64, to_ms: i64) -> Ulid {
         loop {
-            state.made += 1;
+            let made = self.blocks_made.fetch_add(1, Ordering::Relaxed);
             let mut seed = Vec::with_capacity(40);
-            for number in [self.log.stats().segment as i64, state.made as i64, from_ms, to_ms, now_ms] {
+            for number in [self.log.stats().segment as i64, made as i64, from_ms, to_ms, now_ms] {
                 seed.extend_from_slice(&number.to_le_bytes());
             }
             let ulid = Ulid::new(now_ms, xxhash_rust::xxh3::xxh3_128(&seed));
@@ -290,14 +292,24 @@ impl Db {
             return Ok(());
         }
         let gone: Vec<_> = expired.iter().filter_map(|&(at, _)| view.blocks.get(at).cloned()).collect();
-        let kept = view.blocks.iter().filter(|block| !gone.iter().any(|g| g.ulid() == block.ulid())).cloned().collect();
-        self.views.publish(kept, view.head_from_ms);
-        for block in gone {
-            // Readers that have it open go on reading it.
-            remove_block(&*self.files, block.dir())?;
-            report.removed.push(block.meta().clone());
-        }
+        self.drop_blocks(&gone, None)?;
+        report.removed.extend(gone.iter().map(|block| block.meta().clone()));
         Ok(())
+    }
+
+    /// Takes blocks out of the view, perhaps putting another one in their place, and removes them from the disk. Readers that have them
+    /// open go on reading them.
+    pub(super) fn drop_blocks(&self, gone: &[Arc<Block>], instead: Option<Arc<Block>>) -> Result<(), Error> {
+        self.views.update(|view| {
+            let kept = view.blocks.iter().filter(|block| !gone.iter().any(|g| g.ulid() == block.ulid()));
+            View { blocks: kept.cloned().chain(instead).collect(), head_from_ms: view.head_from_ms }
+        });
+        gone.iter().try_for_each(|block| remove_block(&*self.files, block.dir()))
+    }
+
+    pub(super) fn open_block(&self, meta: &BlockMeta) -> Result<Arc<Block>, Error> {
+        let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
+        Ok(Arc::new(Block::open(&*self.files, &dir, &self.cache)?))
     }
 
     fn log_bytes(&self) -> Result<u64, Error> {

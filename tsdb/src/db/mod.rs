@@ -3,6 +3,7 @@
 //! Writing: [`crate::Appender`] → [`Head::commit`] (memory, record) → [`Log::commit`] (device). Reading: [`crate::select`] over a
 //! [`View`]. Everything else ([`maintain`]) is done by whoever calls [`Db::maintain`].
 
+mod compact;
 mod maintain;
 mod open;
 
@@ -53,6 +54,9 @@ pub struct Db {
     buffers: Mutex<Vec<CommitBuffers>>,
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,
+    compaction: Mutex<compact::State>,
+    /// Blocks made since opening: part of their names.
+    blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].
     to_replay: Mutex<Option<Vec<Segment>>>,
     progress: Progress,

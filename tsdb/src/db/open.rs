@@ -9,7 +9,7 @@ use disk::wal::list_segments;
 use disk::{Files, IoContext, WalOptions};
 use parking_lot::Mutex;
 
-use super::{Db, maintain};
+use super::{Db, compact, maintain};
 use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
 use crate::exemplars::Exemplars;
@@ -60,6 +60,8 @@ impl Db {
             buffers: Mutex::default(),
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
+            compaction: Mutex::new(compact::State::default()),
+            blocks_made: AtomicU64::new(0),
             to_replay: Mutex::new(Some(segments)),
             progress: Progress::default(),
             replaying: AtomicBool::new(true),
@@ -163,6 +165,10 @@ pub(super) fn remove_block(files: &dyn Files, dir: &Path) -> Result<(), Error> {
     let aside = PathBuf::from(name);
     if files.exists(&aside) {
         files.remove_dir_all(&aside).at("remove", &aside)?;
+    }
+    if !files.exists(dir) {
+        // Expired while it was being merged, or the other way round.
+        return Ok(());
     }
     files.rename(dir, &aside).at("rename", dir)?;
     if let Some(parent) = dir.parent() {

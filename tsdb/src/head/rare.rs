@@ -270,11 +270,6 @@ impl Starts {
         self.0.last().copied()
     }
 
-    /// All entries.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, i64)> {
-        self.0.iter().copied()
-    }
-
     /// Drops the entries that only hold before a time.
     pub(crate) fn forget(&mut self, before_ms: i64) {
         let after = self.0.partition_point(|(from, _)| *from <= before_ms);
