@@ -1,7 +1,7 @@
 //! Titan: a demo web shop that behaves like a real one. It takes time, sometimes fails, says why in its logs, and exposes
 //! the metrics a Flask application with the usual instrumentation would.
 //!
-//! [`shop`] is what it sells and how orders work, [`handlers`] the HTTP side, [`logfile`] its log files: `access.log`
+//! [`shop`] is what it sells and how orders work, `handlers` the HTTP side, [`logfile`] its log files: `access.log`
 //! (nginx's combined form and the request's time), `error.log` (JSON lines), `info.log` (logfmt). `/admin/fault` switches
 //! trouble on for a while, which the traffic profiles do.
 
@@ -70,7 +70,7 @@ pub async fn run(config: TitanConfig, shutdown: Shutdown) -> Result<(), RunError
     let (logs, writer) = LogFiles::open(&config.log_dir, config.log_max_bytes, config.log_keep)
         .map_err(|source| RunError::Io { file: config.log_dir.clone(), source })?;
     let listener = kit::http::bind(&config.listen).await?;
-    tracing::info!(component = "titan", address = ?listener.local_addr().ok(), logs = %config.log_dir.display(), "listening");
+    tracing::info!(component = "titan", address = %crate::shown_address(&listener), logs = %config.log_dir.display(), "listening");
     let app = App::new(&config, logs);
     app.info("startup", &[("version", env!("CARGO_PKG_VERSION")), ("listen", &config.listen)]);
     let options = ServeOptions {
