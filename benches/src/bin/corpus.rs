@@ -25,7 +25,11 @@ fn main() {
         for block in text.chunks(1 << 20) {
             compressed += zstd::bulk::compress(block, 3).map_or(0, |c| c.len());
         }
-        println!("kind {kind}: {} bytes, zstd 3 in blocks of 1 MiB: {:.2}", text.len(), text.len() as f64 / compressed as f64);
+        println!(
+            "kind {kind}: {} bytes, zstd 3 in blocks of 1 MiB: {:.2}",
+            text.len(),
+            text.len() as f64 / compressed as f64
+        );
     }
     if let Some(path) = arguments.next() {
         let mut file = std::fs::File::create(path).expect("the file can be made");

@@ -120,8 +120,14 @@ fn main() {
     let (from, to) = (corpus.start_ns(), corpus.end_ns());
     let query = |what: &str, matchers: Vec<Matcher>, needles: &[&str], want: Option<u64>| {
         let needles = needles.iter().map(|n| vec![(*n).to_owned()]).collect();
-        let request =
-            LogSelect { matchers, start_ns: from, end_ns: to, needles, direction: Direction::Forward, ..LogSelect::default() };
+        let request = LogSelect {
+            matchers,
+            start_ns: from,
+            end_ns: to,
+            needles,
+            direction: Direction::Forward,
+            ..LogSelect::default()
+        };
         let mut times = Vec::new();
         let mut found = (0, 0);
         for _ in 0..3 {

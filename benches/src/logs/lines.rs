@@ -7,10 +7,30 @@ use fastrand::Rng;
 use super::corpus::Truth;
 
 const PATHS: [&str; 24] = [
-    "/", "/cart", "/checkout", "/login", "/logout", "/search", "/api/products", "/api/products/{}", "/api/orders",
-    "/api/orders/{}", "/api/users/{}/profile", "/api/users/{}/avatar.png", "/static/app.js", "/static/app.css",
-    "/static/logo.svg", "/static/fonts/inter.woff2", "/health", "/metrics", "/favicon.ico", "/api/v1/recommendations",
-    "/api/v1/recommendations/{}", "/img/{}/large.jpg", "/img/{}/thumb.jpg", "/blog/{}/comments",
+    "/",
+    "/cart",
+    "/checkout",
+    "/login",
+    "/logout",
+    "/search",
+    "/api/products",
+    "/api/products/{}",
+    "/api/orders",
+    "/api/orders/{}",
+    "/api/users/{}/profile",
+    "/api/users/{}/avatar.png",
+    "/static/app.js",
+    "/static/app.css",
+    "/static/logo.svg",
+    "/static/fonts/inter.woff2",
+    "/health",
+    "/metrics",
+    "/favicon.ico",
+    "/api/v1/recommendations",
+    "/api/v1/recommendations/{}",
+    "/img/{}/large.jpg",
+    "/img/{}/thumb.jpg",
+    "/blog/{}/comments",
 ];
 const METHODS: [&str; 8] = ["GET", "GET", "GET", "GET", "GET", "POST", "PUT", "DELETE"];
 const AGENTS: [&str; 9] = [
@@ -25,20 +45,51 @@ const AGENTS: [&str; 9] = [
     "kube-probe/1.{}",
 ];
 const USERS: [&str; 16] = [
-    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia", "peggy",
-    "rupert", "sybil",
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia",
+    "peggy", "rupert", "sybil",
 ];
 const SERVICES: [&str; 12] = [
-    "checkout", "cart", "catalog", "payments", "shipping", "inventory", "auth", "search", "reviews", "email", "fraud", "pricing",
+    "checkout",
+    "cart",
+    "catalog",
+    "payments",
+    "shipping",
+    "inventory",
+    "auth",
+    "search",
+    "reviews",
+    "email",
+    "fraud",
+    "pricing",
 ];
 const MESSAGES: [&str; 20] = [
-    "request completed", "order placed", "cache miss", "cache hit", "retrying upstream call", "payment authorized",
-    "payment gateway timeout", "stock reserved", "stock conflict detected", "session created", "session expired",
-    "token refreshed", "slow query", "connection pool exhausted", "message published", "message consumed",
-    "feature flag evaluated", "rate limit applied", "circuit breaker opened", "background job finished",
+    "request completed",
+    "order placed",
+    "cache miss",
+    "cache hit",
+    "retrying upstream call",
+    "payment authorized",
+    "payment gateway timeout",
+    "stock reserved",
+    "stock conflict detected",
+    "session created",
+    "session expired",
+    "token refreshed",
+    "slow query",
+    "connection pool exhausted",
+    "message published",
+    "message consumed",
+    "feature flag evaluated",
+    "rate limit applied",
+    "circuit breaker opened",
+    "background job finished",
 ];
 const ERRORS: [&str; 6] = [
-    "connection refused", "context deadline exceeded", "unexpected end of file", "no such host", "too many open files",
+    "connection refused",
+    "context deadline exceeded",
+    "unexpected end of file",
+    "no such host",
+    "too many open files",
     "TLS handshake timeout",
 ];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -138,7 +189,12 @@ pub(super) fn web(rng: &mut Rng, out: &mut String, timestamp_ns: i64, truth: &mu
     let _ = write!(
         out,
         " [{:02}/{}/2026:{:02}:{:02}:{:02} +0000] \"{} ",
-        clock.day, MONTHS[0], clock.hour, clock.minute, clock.second, METHODS[rng.usize(..8)]
+        clock.day,
+        MONTHS[0],
+        clock.hour,
+        clock.minute,
+        clock.second,
+        METHODS[rng.usize(..8)]
     );
     let path = skewed(rng, &PATHS);
     fill(rng, out, path, |rng, out| {
@@ -243,7 +299,8 @@ pub(super) fn logfmt(rng: &mut Rng, out: &mut String, timestamp_ns: i64, service
 /// A line of syslog: sshd, kernel, systemd, cron, dhclient.
 pub(super) fn system(rng: &mut Rng, out: &mut String, timestamp_ns: i64, host: &str, _truth: &mut Truth) {
     let clock = Clock::of(timestamp_ns);
-    let _ = write!(out, "{} {:2} {:02}:{:02}:{:02} {host} ", MONTHS[0], clock.day, clock.hour, clock.minute, clock.second);
+    let _ =
+        write!(out, "{} {:2} {:02}:{:02}:{:02} {host} ", MONTHS[0], clock.day, clock.hour, clock.minute, clock.second);
     let address = |rng: &mut Rng| format!("10.{}.{}.{}", rng.u8(..4), rng.u8(..), rng.u8(1..255));
     let pid = 1_000 + rng.u32(..30_000);
     let _ = match rng.u8(..12) {
@@ -258,9 +315,26 @@ pub(super) fn system(rng: &mut Rng, out: &mut String, timestamp_ns: i64, host: &
             base36(rng, out, 43);
             Ok(())
         }
-        2 => write!(out, "sshd[{pid}]: Failed password for invalid user {} from {} port {} ssh2", skewed(rng, &USERS), address(rng), rng.u16(32_768..)),
-        3 => write!(out, "sshd[{pid}]: pam_unix(sshd:session): session opened for user {}(uid={}) by (uid=0)", skewed(rng, &USERS), 1_000 + rng.u8(..40) as u32),
-        4 => write!(out, "sshd[{pid}]: Disconnected from user {} {} port {}", skewed(rng, &USERS), address(rng), rng.u16(32_768..)),
+        2 => write!(
+            out,
+            "sshd[{pid}]: Failed password for invalid user {} from {} port {} ssh2",
+            skewed(rng, &USERS),
+            address(rng),
+            rng.u16(32_768..)
+        ),
+        3 => write!(
+            out,
+            "sshd[{pid}]: pam_unix(sshd:session): session opened for user {}(uid={}) by (uid=0)",
+            skewed(rng, &USERS),
+            1_000 + rng.u8(..40) as u32
+        ),
+        4 => write!(
+            out,
+            "sshd[{pid}]: Disconnected from user {} {} port {}",
+            skewed(rng, &USERS),
+            address(rng),
+            rng.u16(32_768..)
+        ),
         5 | 6 => write!(
             out,
             "kernel: [{:5}.{:06}] IPTABLES DROP: IN=eth0 OUT= MAC=52:54:00:{:02x}:{:02x}:{:02x} SRC={} DST={} LEN={} TTL={} ID={} PROTO=TCP SPT={} DPT={} WINDOW={} SYN",
@@ -281,7 +355,13 @@ pub(super) fn system(rng: &mut Rng, out: &mut String, timestamp_ns: i64, host: &
         7 => write!(out, "systemd[1]: Started Session {} of user {}.", rng.u16(..), skewed(rng, &USERS)),
         8 => write!(out, "systemd[1]: {}.service: Deactivated successfully.", skewed(rng, &SERVICES)),
         9 => write!(out, "systemd[1]: {}.service: Consumed {:.3}s CPU time.", skewed(rng, &SERVICES), spread(rng, 2.0)),
-        10 => write!(out, "CRON[{pid}]: ({}) CMD (/usr/local/bin/{} --quiet --since {}m)", skewed(rng, &USERS), skewed(rng, &SERVICES), 5 * rng.u8(1..12) as u32),
+        10 => write!(
+            out,
+            "CRON[{pid}]: ({}) CMD (/usr/local/bin/{} --quiet --since {}m)",
+            skewed(rng, &USERS),
+            skewed(rng, &SERVICES),
+            5 * rng.u8(1..12) as u32
+        ),
         _ => write!(out, "dhclient[{pid}]: DHCPACK of {} from 10.0.0.1 (xid=0x{:08x})", address(rng), rng.u32(..)),
     };
 }
