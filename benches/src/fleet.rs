@@ -212,9 +212,15 @@ impl<'a> Fleet<'a> {
         let host = &mut self.hosts[host];
         let at = (host.phase + scrape) % capture.scrapes;
         out.clear();
-        for (series, now) in capture.series.iter().zip(&mut host.now) {
+        for (number, (series, now)) in capture.series.iter().zip(&mut host.now).enumerate() {
             let unit = series.unit;
             match series.kind {
+                // The captured machine idles; on other hosts some of what stood still there moves now and then.
+                Kind::Constant if *now != 1.0 && series.labels.len() > 1 && (number * 7 + host.phase) % 5 == 0 => {
+                    if next(&mut self.random).is_multiple_of(4) {
+                        *now = round_to(*now + (next(&mut self.random) % 1_000) as f64, unit);
+                    }
+                }
                 Kind::Constant => {}
                 Kind::Counter if scrape == 0 => *now = round_to(*now * host.scale, unit),
                 Kind::Counter => {
@@ -232,11 +238,14 @@ impl<'a> Fleet<'a> {
                 }
                 Kind::Gauge => {
                     let captured = series.values[at];
-                    let steady = at > 0 && captured == series.values[at - 1];
-                    if !steady || scrape == 0 {
-                        // Small numbers (states, counts of processes) are not on a scale.
-                        let scale = if captured.abs() < 50.0 && unit.1 == 1.0 { 1.0 } else { host.scale };
-                        *now = round_to(captured * scale, unit);
+                    let before = series.values[(at + capture.scrapes - 1) % capture.scrapes];
+                    if captured != before || scrape == 0 {
+                        // Small numbers (states, counts of processes) are not on a scale. Others stray by up to half of their
+                        // movement, so that no host and no round of the capture repeats another.
+                        let small = captured.abs() < 50.0 && unit.1 == 1.0;
+                        let scale = if small { 1.0 } else { host.scale };
+                        let stray = if small { 0.0 } else { (captured - before) * (uniform(&mut self.random) - 0.5) };
+                        *now = round_to(captured * scale + stray, unit);
                     }
                 }
             }
@@ -246,7 +255,8 @@ impl<'a> Fleet<'a> {
 
     /// When a host's `scrape`-th scrape happens, in ms: every 15 s, now and then some milliseconds late.
     pub fn time(&mut self, host: usize, scrape: usize, start_ms: i64) -> i64 {
-        let late = if next(&mut self.random).is_multiple_of(10) { (next(&mut self.random) % 5) as i64 } else { 0 };
+        // Scrapers round small delays away; one in fifty is larger.
+        let late = if next(&mut self.random).is_multiple_of(50) { 3 + (next(&mut self.random) % 20) as i64 } else { 0 };
         start_ms + (host as i64 * 997) % 15_000 + scrape as i64 * 15_000 + late
     }
 }

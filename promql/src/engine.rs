@@ -20,8 +20,8 @@ pub struct EngineOptions {
     pub parser: ParserOptions,
     /// How far back an instant selector looks for the newest sample, in ms.
     pub lookback_ms: i64,
-    /// Step of a subquery that names none, in ms, from its range in ms.
-    pub default_subquery_step: fn(i64) -> i64,
+    /// Step of a subquery that names none, in ms.
+    pub subquery_step_ms: i64,
     /// Whether names are removed at the end of a query only, so that functions and aggregations inside still see them.
     pub delayed_name_removal: bool,
     /// Whether the types of metrics stand in the label `__type__`.
@@ -37,7 +37,7 @@ impl Default for EngineOptions {
         Self {
             parser: ParserOptions::default(),
             lookback_ms: 300_000,
-            default_subquery_step: |_| 60_000,
+            subquery_step_ms: 60_000,
             delayed_name_removal: false,
             type_and_unit_labels: false,
             use_start_timestamps: false,
@@ -84,11 +84,21 @@ pub struct QueryContext<'a> {
     pub threads: usize,
     /// Lookback of this query in ms, 0 for the engine's.
     pub lookback_ms: i64,
+    /// Step of its subqueries that name none in ms, 0 for the engine's.
+    pub subquery_step_ms: i64,
 }
 
 impl Default for QueryContext<'_> {
     fn default() -> Self {
-        Self { cancel: None, clock: None, deadline_ns: None, limits: Limits::default(), threads: 1, lookback_ms: 0 }
+        Self {
+            cancel: None,
+            clock: None,
+            deadline_ns: None,
+            limits: Limits::default(),
+            threads: 1,
+            lookback_ms: 0,
+            subquery_step_ms: 0,
+        }
     }
 }
 
@@ -277,7 +287,11 @@ impl Engine {
         if context.limits.samples > 0 && steps.count > context.limits.samples {
             return Err(QueryError::TooManySamples);
         }
-        Plan::new(expr, steps, end_ms, instant, &self.options, lookback_ms)
+        let mut options = self.options;
+        if context.subquery_step_ms > 0 {
+            options.subquery_step_ms = context.subquery_step_ms;
+        }
+        Plan::new(expr, steps, end_ms, instant, &options, lookback_ms)
     }
 
     /// The plan of a query as text.

@@ -2,9 +2,12 @@
 
 use model::Labels;
 
+use crate::codec::histogram::NativeHistogram;
 use crate::db::Db;
 use crate::error::Error;
-use crate::head::{CommitBuffers, NewSeriesRow, Pending, Refusal, SeriesRef};
+use crate::exemplars::{Exemplar, ExemplarReason};
+use crate::head::{CommitBuffers, NewSeriesRow, Pending, PendingHistogram, Refusal, SeriesRef};
+use crate::metadata::Metadata;
 use crate::raw::RawCursor;
 
 /// Most samples of one batch.
@@ -35,11 +38,26 @@ pub struct CommitReport {
     pub accepted: u64,
     /// Samples refused, each with its series, its timestamp and the reason.
     pub refused: Vec<Refusal>,
+    /// Exemplars stored, or stored already.
+    pub exemplars_accepted: u64,
+    /// Exemplars refused.
+    pub exemplars_refused: Vec<ExemplarRefusal>,
+}
+
+/// An exemplar that was not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExemplarRefusal {
+    /// Its series.
+    pub labels: Labels,
+    /// The exemplar.
+    pub exemplar: Exemplar,
+    /// Why.
+    pub reason: ExemplarReason,
 }
 
 impl<'a> Appender<'a> {
     pub(crate) fn new(db: &'a Db, mut buffers: CommitBuffers) -> Self {
-        buffers.pending.clear();
+        buffers.clear();
         Self { db, buffers: Some(buffers), row: NewSeriesRow::default() }
     }
 
@@ -82,9 +100,81 @@ impl<'a> Appender<'a> {
         Ok(())
     }
 
-    /// Number of samples added.
+    /// As [`Appender::append`], with the time at which the counter began (ms, 0: unknown). It holds for later samples of the series until
+    /// another one is said, or one is appended without it.
+    ///
+    /// # Errors
+    /// As [`Appender::append`].
+    pub fn append_with_start(
+        &mut self,
+        series: SeriesRef,
+        start_ms: i64,
+        timestamp_ms: i64,
+        value: f64,
+    ) -> Result<(), Error> {
+        self.append(series, timestamp_ms, value)?;
+        if let Some(buffers) = self.buffers.as_mut().filter(|_| start_ms != 0) {
+            buffers.starts.push((buffers.pending.len() as u32 - 1, start_ms));
+        }
+        Ok(())
+    }
+
+    /// Adds a native histogram; `start_ms` as in [`Appender::append_with_start`], 0: unknown. Histograms of a batch are taken after its floats.
+    ///
+    /// # Errors
+    /// [`Error::InvalidHistogram`] when spans, buckets and bounds do not fit together; as [`Appender::append`].
+    pub fn append_histogram(
+        &mut self,
+        series: SeriesRef,
+        start_ms: i64,
+        timestamp_ms: i64,
+        mut histogram: NativeHistogram,
+    ) -> Result<(), Error> {
+        if !histogram.is_stale() {
+            histogram.to_float().validate()?;
+        }
+        histogram.settle_hint();
+        let SeriesRef { id, generation } = series;
+        match &mut self.buffers {
+            Some(buffers) if buffers.histograms.len() < MAX_BATCH_SAMPLES / 16 => {
+                buffers.histograms.push(PendingHistogram { series: id, generation, timestamp_ms, histogram, start_ms });
+                Ok(())
+            }
+            _ => Err(too_many()),
+        }
+    }
+
+    /// Adds an exemplar of a series. What is wrong with it is told by [`CommitReport::exemplars_refused`].
+    ///
+    /// # Errors
+    /// [`Error::Limit`] after a sixteenth of [`MAX_BATCH_SAMPLES`].
+    pub fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), Error> {
+        match &mut self.buffers {
+            Some(buffers) if buffers.exemplars.len() < MAX_BATCH_SAMPLES / 16 => {
+                buffers.exemplars.push((series, exemplar));
+                Ok(())
+            }
+            _ => Err(too_many()),
+        }
+    }
+
+    /// Says what is known of a metric, by its (family) name. Written to the log only when it is news.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] after a sixteenth of [`MAX_BATCH_SAMPLES`].
+    pub fn set_metadata(&mut self, metric: &str, metadata: Metadata) -> Result<(), Error> {
+        match &mut self.buffers {
+            Some(buffers) if buffers.metadata.len() < MAX_BATCH_SAMPLES / 16 => {
+                buffers.metadata.push((metric.to_owned(), metadata));
+                Ok(())
+            }
+            _ => Err(too_many()),
+        }
+    }
+
+    /// Number of samples added, histograms included.
     pub fn len(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.pending.len())
+        self.buffers.as_ref().map_or(0, |buffers| buffers.pending.len() + buffers.histograms.len())
     }
 
     /// True when no sample was added.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use model::histogram::InvalidHistogram;
 use model::index::IndexError;
 use model::{SourceError, SourceErrorKind};
 
@@ -68,6 +69,9 @@ pub enum Error {
         /// What is wrong with which label.
         what: String,
     },
+    /// A native histogram that makes no sense.
+    #[error(transparent)]
+    InvalidHistogram(#[from] InvalidHistogram),
     /// The directory belongs to another process.
     #[error("{} is in use by another process", path.display())]
     Locked {
@@ -103,7 +107,7 @@ impl Error {
             }
             Self::Refusing { .. } => ErrorKind::Refusing,
             Self::Limit { .. } | Self::Index { .. } => ErrorKind::Limit,
-            Self::InvalidLabels { .. } => ErrorKind::Invalid,
+            Self::InvalidLabels { .. } | Self::InvalidHistogram(_) => ErrorKind::Invalid,
             Self::Locked { .. } => ErrorKind::Io,
             Self::Replaying { .. } | Self::Closed => ErrorKind::Closed,
         }

@@ -39,26 +39,34 @@
 mod appender;
 mod block;
 mod codec;
+mod compact;
 mod db;
 mod error;
+mod exemplars;
 mod head;
 mod log;
+mod metadata;
 mod options;
 mod raw;
+mod samples;
 mod select;
 mod ulid;
 mod view;
 
-pub use appender::{Appender, CommitReport, MAX_BATCH_SAMPLES};
+pub use appender::{Appender, CommitReport, ExemplarRefusal, MAX_BATCH_SAMPLES};
 pub use block::{BlockMeta, BlockStats, CompactionMeta, Origin};
+pub use codec::histogram::NativeHistogram;
 pub use db::{Db, DbStats, Maintenance};
 pub use disk::retention::Retention;
 pub use disk::{Files, MemFiles, RealFiles, SyncPolicy};
 pub use error::{Error, ErrorKind};
+pub use exemplars::{Exemplar, ExemplarReason, ExemplarSeries, MAX_EXEMPLAR_LABEL_CHARS};
 pub use head::{HeadUsage, MAX_TIMESTAMP_MS, Reason, Refusal, SeriesRef};
 pub use log::replay::Damage;
+pub use metadata::{MAX_METADATA, MAX_METADATA_LEN, Metadata, MetricKind};
 pub use model::{
-    LabelQuery, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns, SelectHints, Selection, SeriesSource,
+    FloatHistogram, Histogram, LabelQuery, Labels, LabelsBuilder, MatchOp, Matcher, ResetHint, SampleColumns,
+    SelectHints, Selection, SeriesSource, Span,
 };
 pub use options::{BLOCK_RANGE_MS, Options};
 pub use raw::{MAX_RAW_KEY_LEN, RawCursor, RawKeys};

@@ -19,6 +19,8 @@ pub struct Options {
     pub out_of_order_window_ms: i64,
     /// Most series in memory. Default: no limit but that of the format, 4 billion.
     pub max_series: u64,
+    /// Exemplars kept, 0: none. Default: 100,000.
+    pub max_exemplars: usize,
     /// Longest label name in bytes. Default: 1 KiB.
     pub max_label_name_len: usize,
     /// Longest label value in bytes. Default: 64 KiB.
@@ -32,6 +34,8 @@ pub struct Options {
     pub wal_segment_bytes: u64,
     /// Bytes of the disk that stay free: below them writes are refused. Default: 64 MiB.
     pub disk_reserve_bytes: u64,
+    /// Bytes of unpacked pages of blocks that are kept in memory. Default: 64 MiB.
+    pub page_cache_bytes: usize,
     /// Threads that read the log on opening. Default: 2.
     pub replay_threads: usize,
 }
@@ -43,12 +47,14 @@ impl Default for Options {
             retention: Retention { max_age_ms: Some(15 * 24 * 60 * 60 * 1000), ..Retention::default() },
             out_of_order_window_ms: 0,
             max_series: u64::from(u32::MAX),
+            max_exemplars: 100_000,
             max_label_name_len: 1 << 10,
             max_label_value_len: 64 << 10,
             max_labels: 256,
             head_budget_bytes: 512 << 20,
             wal_segment_bytes: 128 << 20,
             disk_reserve_bytes: 64 << 20,
+            page_cache_bytes: 64 << 20,
             replay_threads: 2,
         }
     }

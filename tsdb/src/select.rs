@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use crate::block::{Block, Origin};
 use crate::db::Db;
 use crate::error::{Error, ErrorKind};
-use crate::head::HeadSeries;
+use crate::head::{HeadSeries, ReadRange};
+use crate::samples::{Part, align_starts, merge_floats, merge_histograms};
 use crate::view::View;
 
 /// Warnings kept for one selection.
@@ -52,15 +52,19 @@ impl<'a> DbSelection<'a> {
     }
 
     fn find_in_head(&mut self, matchers: &[Matcher]) -> Result<(), Error> {
-        let from_ms = self.from_ms.max(self.view.head_from_ms);
-        if from_ms > self.to_ms {
+        if self.to_ms < self.view.head_from_ms && self.db.head().late_count() == 0 {
             return Ok(());
         }
+        let range = self.head_range(self.from_ms, self.to_ms);
         let series = &mut self.series;
-        let found = self.db.head().select(matchers, from_ms, self.to_ms, |head, labels| {
+        let found = self.db.head().select(matchers, &range, |head, labels| {
             series.push(Found { labels: labels.clone(), head: Some(head), blocks: SmallVec::new() });
         });
         found.map_err(|source| Error::Index { path: "head".into(), source })
+    }
+
+    fn head_range(&self, from_ms: i64, to_ms: i64) -> ReadRange {
+        ReadRange { from_ms, to_ms, in_order_from_ms: self.view.head_from_ms }
     }
 
     fn find_in_blocks(&mut self, matchers: &[Matcher]) -> Result<(), Error> {
@@ -112,78 +116,38 @@ impl<'a> DbSelection<'a> {
     }
 
     fn read_range(&self, found: &Found, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
-        let mut parts: SmallVec<[Part; 4]> = SmallVec::new();
+        let mut floats: SmallVec<[Part; 4]> = SmallVec::new();
+        let mut histograms: SmallVec<[Part; 4]> = SmallVec::new();
+        let mut begin = |out: &SampleColumns, rank: u8| {
+            floats.push(Part { start: out.timestamps.len(), rank });
+            histograms.push(Part { start: out.histogram_timestamps.len(), rank });
+        };
         for &(number, id) in &found.blocks {
             let Some(block) = self.view.blocks.get(number as usize) else { continue };
             if block.overlaps(from_ms, to_ms) {
-                let start = out.timestamps.len();
+                begin(out, block.rank());
                 if let Err(error) = block.read(id, from_ms, to_ms, out) {
                     self.leave_out(error)?;
                 }
-                parts.push(Part { start, rank: rank(block) });
             }
         }
         if let Some(head) = found.head {
-            let start = out.timestamps.len();
-            let from_ms = from_ms.max(self.view.head_from_ms);
+            begin(out, 0);
             let to_ms = to_ms.min(head.until_ms);
             if from_ms <= to_ms {
-                let read = self.db.head().read(head.series, from_ms, to_ms, out);
+                let read = self.db.head().read(head.series, &self.head_range(from_ms, to_ms), out);
                 read.map_err(|damage| Error::Corrupt { path: "head".into(), offset: 0, what: damage.0.to_owned() })?;
             }
-            parts.push(Part { start, rank: 0 });
         }
-        if !is_ascending(&out.timestamps, &parts) {
-            merge(out, &parts);
-        }
+        align_starts(out);
+        merge_floats(out, &floats);
+        merge_histograms(out, &histograms);
         Ok(())
     }
 }
 
 fn fingerprint(series: &[Found], at: u32) -> u64 {
     series.get(at as usize).map_or(0, |found| found.labels.fingerprint())
-}
-
-/// Samples of one source in columns: from `start` up to the next part.
-struct Part {
-    start: usize,
-    /// Of two samples of one time, the one of the smaller rank was there first.
-    rank: u8,
-}
-
-/// Which of two samples of one time counts: the one that was acknowledged first, as appending would have decided.
-fn rank(block: &Block) -> u8 {
-    match block.meta().origin {
-        Origin::Head | Origin::Compaction => 0,
-        Origin::Late => 1,
-        Origin::Import => 2,
-    }
-}
-
-fn is_ascending(timestamps: &[i64], parts: &[Part]) -> bool {
-    parts.iter().all(|part| {
-        match (part.start.checked_sub(1).and_then(|before| timestamps.get(before)), timestamps.get(part.start)) {
-            (Some(before), Some(first)) => before < first,
-            _ => true,
-        }
-    })
-}
-
-/// Brings parts that overlap in time into one order and drops what is there twice.
-fn merge(out: &mut SampleColumns, parts: &[Part]) {
-    let mut samples: Vec<(i64, u8, usize, f64)> = Vec::with_capacity(out.timestamps.len());
-    for (number, part) in parts.iter().enumerate() {
-        let end = parts.get(number + 1).map_or(out.timestamps.len(), |next| next.start);
-        let columns = out.timestamps[part.start..end].iter().zip(&out.values[part.start..end]);
-        samples.extend(columns.map(|(&t, &v)| (t, part.rank, number, v)));
-    }
-    samples.sort_by_key(|&(t, rank, number, _)| (t, rank, number));
-    samples.dedup_by_key(|sample| sample.0);
-    out.timestamps.clear();
-    out.values.clear();
-    for (t, _, _, v) in samples {
-        out.push(t, v);
-    }
 }
 
 impl Selection for DbSelection<'_> {
@@ -218,14 +182,10 @@ impl Selection for DbSelection<'_> {
         if let Some(head) = found.head
             && head.until_ms <= at_ms
         {
-            let last = self
-                .db
-                .head()
-                .with_series(head.series, |series| (series.last_ms() == head.until_ms).then(|| series.state().value()));
-            if let Some(Some(value)) = last {
-                if head.until_ms > after_ms {
-                    out.push(head.until_ms, value);
-                }
+            let answered = self.db.head().with_series(head.series, |series| {
+                series.last_ms() == head.until_ms && (head.until_ms <= after_ms || series.put_last(out))
+            });
+            if answered == Some(true) {
                 return Ok(());
             }
         }
@@ -233,10 +193,7 @@ impl Selection for DbSelection<'_> {
             out.clear();
             SourceError::from(error)
         })?;
-        if let (Some(&t), Some(&v)) = (out.timestamps.last(), out.values.last()) {
-            out.clear();
-            out.push(t, v);
-        }
+        keep_last(out);
         Ok(())
     }
 
@@ -248,16 +205,34 @@ impl Selection for DbSelection<'_> {
 /// What is collected of one index, `None` as the set meaning "all series", at most so many.
 type Collect<'a> = dyn Fn(&dyn LabelIndex, Option<&RoaringBitmap>, usize) -> Result<Vec<String>, IndexError> + 'a;
 
+/// Reduces columns to their newest sample.
+fn keep_last(out: &mut SampleColumns) {
+    let (float, histogram) = (out.timestamps.last().copied(), out.histogram_timestamps.last().copied());
+    let keep = |column: &mut Vec<i64>, keep: bool| {
+        column.drain(..column.len() - usize::from(keep && !column.is_empty()));
+    };
+    let is_float = float.is_some() && float >= histogram;
+    let is_histogram = !is_float && histogram.is_some();
+    keep(&mut out.timestamps, is_float);
+    keep(&mut out.start_timestamps, is_float);
+    out.values.drain(..out.values.len() - usize::from(is_float));
+    keep(&mut out.histogram_timestamps, is_histogram);
+    keep(&mut out.histogram_start_timestamps, is_histogram);
+    out.histograms.drain(..out.histograms.len() - usize::from(is_histogram));
+}
+
 /// Collects names or values over the head and all blocks that a query covers.
 pub(crate) fn collect(db: &Db, query: &LabelQuery, of: &Collect<'_>) -> Result<Vec<String>, Error> {
     let view = db.view();
     let mut all = std::collections::BTreeSet::new();
-    let from_ms = query.start_ms.max(view.head_from_ms);
+    let (from_ms, to_ms) = (query.start_ms, query.end_ms);
+    let range = ReadRange { from_ms, to_ms, in_order_from_ms: view.head_from_ms };
     let head = db.head();
-    if from_ms <= query.end_ms && head.max_ms() >= from_ms {
+    let in_order = from_ms.max(view.head_from_ms) <= to_ms && head.max_ms() >= from_ms;
+    if in_order || head.late_count() > 0 {
         let in_head = |source| Error::Index { path: "head".into(), source };
         let ids = union_of(query, |matchers| head.select_ids(matchers).map_err(in_head))?;
-        let ids = ids.map(|ids| head.retain_in_range(&ids, from_ms, query.end_ms));
+        let ids = ids.map(|ids| head.retain_in_range(&ids, &range));
         if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
             all.extend(of(&*head.index(), ids.as_ref(), query.limit).map_err(in_head)?);
         }

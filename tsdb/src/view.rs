@@ -19,6 +19,7 @@ pub(crate) struct View {
 
 pub(crate) struct Views {
     now: RwLock<Arc<View>>,
+    /// Earlier views that may still be read; its lock is held while another one is published.
     before: Mutex<Vec<Weak<View>>>,
 }
 
@@ -32,11 +33,14 @@ impl Views {
         self.now.read().clone()
     }
 
-    /// Publishes a changed view. Only one thread at a time does so.
-    pub(crate) fn publish(&self, blocks: Vec<Arc<Block>>, head_from_ms: i64) {
+    /// Publishes a view that `change` makes of the present one.
+    pub(crate) fn update(&self, change: impl FnOnce(&View) -> View) {
+        let mut before = self.before.lock();
+        let old = self.now();
+        let View { blocks, head_from_ms } = change(&old);
         let view = Arc::new(View { blocks: sorted(blocks), head_from_ms });
-        let old = std::mem::replace(&mut *self.now.write(), view);
-        self.before.lock().push(Arc::downgrade(&old));
+        *self.now.write() = view;
+        before.push(Arc::downgrade(&old));
     }
 
     /// Whether nobody reads an older view.

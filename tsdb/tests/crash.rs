@@ -13,7 +13,8 @@ use foursight_tsdb::{Db, ErrorKind, Labels, MemFiles, Options};
 const MINUTE: i64 = 60_000;
 
 fn options() -> Options {
-    Options { wal_segment_bytes: 2_000, replay_threads: 1, ..Options::default() }
+    // A small budget makes blocks of two hours, which are then merged.
+    Options { wal_segment_bytes: 2_000, replay_threads: 1, head_budget_bytes: 1, ..Options::default() }
 }
 
 fn batch(round: i64) -> Vec<(Labels, i64, f64)> {
@@ -48,7 +49,9 @@ fn work(files: &FaultyFiles, rounds: i64) -> (Model, Model) {
             }
             Err(_) => break,
         }
-        if round % 5 == 4 && db.maintain(round * 10 * MINUTE).is_ok_and(|report| !report.errors.is_empty()) {
+        let now = round * 10 * MINUTE;
+        let failed = |db: &Db| db.maintain(now).is_ok_and(|r| !r.errors.is_empty()) || db.compact(now).is_err();
+        if round % 5 == 4 && failed(&db) {
             break;
         }
     }
@@ -75,7 +78,7 @@ fn check(found: &Model, acknowledged: &Model, sent: &Model, context: &str) {
 
 #[test]
 fn the_machine_stops_at_every_operation() {
-    const ROUNDS: i64 = 100;
+    const ROUNDS: i64 = 130;
     let files = FaultyFiles::new(Arc::new(MemFiles::new()));
     let (all, _) = work(&files, ROUNDS);
     let operations = files.operations();
@@ -83,7 +86,8 @@ fn the_machine_stops_at_every_operation() {
         all.values().map(|s| s.len()).sum::<usize>(),
         (0..ROUNDS).map(|round| batch(round).len()).sum::<usize>()
     );
-    assert!(files.log().iter().any(|(operation, _)| *operation == "rename"), "blocks were written");
+    let renamed = files.log().iter().filter(|(operation, _)| *operation == "rename").count();
+    assert!(renamed >= 6, "blocks were written, and merged: {renamed}");
     for at in 0..operations {
         let memory = MemFiles::new();
         let files = FaultyFiles::new(Arc::new(memory.clone()));
@@ -102,6 +106,7 @@ fn the_machine_stops_at_every_operation() {
             assert_eq!(append(&db, &next), 0, "{context}");
             let report = db.maintain(0).unwrap();
             assert!(report.errors.is_empty(), "{context}: {:?}", report.errors);
+            db.compact(0).unwrap_or_else(|error| panic!("{context}: {error}"));
             drop(db);
             let again = read_all(&Db::open_with(after, "data", options()).unwrap());
             let mut want = found;

@@ -106,6 +106,65 @@ fn a_small_budget_cuts_early() {
 }
 
 #[test]
+fn blocks_are_merged_and_nothing_changes() {
+    let files = MemFiles::new();
+    let mut db = open(&files, Options { head_budget_bytes: 1, ..Options::default() });
+    let mut model = Model::new();
+    let mut merged = 0;
+    for hour in 0..40 {
+        // Series come and go.
+        scrape(&db, &mut model, if hour % 7 < 4 { 5 } else { 2 }, hour * HOUR, (hour + 1) * HOUR);
+        assert!(db.maintain(hour * HOUR).unwrap().errors.is_empty());
+        while db.compact(hour * HOUR).unwrap().is_some() {
+            merged += 1;
+        }
+        if hour == 20 {
+            drop(db);
+            db = open(&files.clone(), Options { head_budget_bytes: 1, ..Options::default() });
+        }
+    }
+    assert_eq!(read_all(&db), model);
+    let ranges: Vec<_> =
+        db.blocks().iter().map(|b| (b.min_time / HOUR, b.max_time / HOUR, b.compaction.level)).collect();
+    assert_eq!(ranges, [(0, 18, 3), (18, 36, 3), (36, 38, 1)]);
+    assert_eq!(merged, 8);
+    assert_eq!(db.blocks()[0].compaction.sources.len(), 9);
+    assert_eq!(read(&db, &[], 5 * HOUR, 13 * HOUR), part(&model, 5 * HOUR, 13 * HOUR));
+    drop(db);
+    assert_eq!(read_all(&open(&files.power_loss(PowerLoss::Unsynced), Options::default())), model);
+}
+
+#[test]
+fn a_damaged_block_is_reported_and_left_alone() {
+    let files = MemFiles::new();
+    let db = open(&files, Options { head_budget_bytes: 1, ..Options::default() });
+    let mut model = Model::new();
+    for hour in 0..8 {
+        scrape(&db, &mut model, 5, hour * HOUR, (hour + 1) * HOUR);
+        db.maintain(0).unwrap();
+    }
+    let bad = db.blocks()[1].ulid;
+    drop(db);
+    let path = std::path::Path::new("data/blocks").join(bad.to_string()).join("chunks");
+    files.tamper(&path, |bytes| bytes[40] ^= 1).unwrap();
+    let db = open(&files, Options::default());
+    assert_eq!(db.compact(0).unwrap(), None);
+    let damage = db.damage();
+    assert_eq!((damage.len(), damage[0].path.clone(), damage[0].offset), (1, path, 8));
+    assert_eq!(db.blocks().len(), 3);
+    // A query is answered without what is damaged, and says so.
+    let hints = SelectHints { start_ms: 0, end_ms: 8 * HOUR, ..Default::default() };
+    let found = db.select(&[], &hints).unwrap();
+    let mut columns = SampleColumns::new();
+    for i in 0..found.len() {
+        found.read(i, &mut columns).unwrap();
+        let want = model[&found.labels(i)].keys().filter(|t| !(2 * HOUR..4 * HOUR).contains(*t));
+        assert!(columns.timestamps.iter().eq(want));
+    }
+    assert!(found.warnings()[0].contains("a page is not the one that was written"), "{:?}", found.warnings());
+}
+
+#[test]
 fn a_reader_keeps_what_it_selected() {
     let files = MemFiles::new();
     let db = open(&files, Options::default());

@@ -23,7 +23,7 @@ pub use format::IndexError;
 pub use matching::select;
 pub use memory::MemoryIndex;
 pub use posting::Ids;
-pub use reader::DiskIndex;
+pub use reader::{DiskIndex, LabelSets};
 pub use report::{Cardinality, Count, cardinality, label_names, label_values};
 pub use values::Value;
 pub use writer::IndexWriter;

@@ -139,6 +139,11 @@ impl<B: Deref<Target = [u8]>> DiskIndex<B> {
         found.ok_or(IndexError::Damaged("there is no such series"))
     }
 
+    /// A reader of label sets that is fast for ascending ids.
+    pub fn label_sets(&self) -> LabelSets<'_, B> {
+        LabelSets { index: self, rest: &[], next: None, labels: Vec::new(), len: 0 }
+    }
+
     /// The label sets of ascending ids, each page read once.
     ///
     /// # Errors
@@ -148,7 +153,7 @@ impl<B: Deref<Target = [u8]>> DiskIndex<B> {
         ids: impl IntoIterator<Item = u32>,
         visit: &mut dyn FnMut(u32, Labels),
     ) -> Result<(), IndexError> {
-        let mut sets = SetReader::new(self);
+        let mut sets = self.label_sets();
         for id in ids {
             visit(id, sets.read(id)?);
         }
@@ -330,8 +335,9 @@ impl<B: Deref<Target = [u8]>> LabelIndex for DiskIndex<B> {
     }
 }
 
-/// Reads label sets in ascending order of their ids, looking up only the values that changed.
-struct SetReader<'a, B> {
+/// Reads label sets, best in ascending order of their ids: a page is read once, and only values that changed are looked up.
+#[derive(Debug)]
+pub struct LabelSets<'a, B> {
     index: &'a DiskIndex<B>,
     rest: &'a [u8],
     /// Id of the set that `rest` begins with; `None` before the first page.
@@ -341,7 +347,7 @@ struct SetReader<'a, B> {
     len: usize,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Label {
     name: u32,
     value: u32,
@@ -350,12 +356,12 @@ struct Label {
     resolved: bool,
 }
 
-impl<'a, B: Deref<Target = [u8]>> SetReader<'a, B> {
-    fn new(index: &'a DiskIndex<B>) -> Self {
-        Self { index, rest: &[], next: None, labels: Vec::new(), len: 0 }
-    }
-
-    fn read(&mut self, id: u32) -> Result<Labels, IndexError> {
+impl<'a, B: Deref<Target = [u8]>> LabelSets<'a, B> {
+    /// The label set of an id.
+    ///
+    /// # Errors
+    /// As [`DiskIndex::labels`].
+    pub fn read(&mut self, id: u32) -> Result<Labels, IndexError> {
         if id >= self.index.series {
             return Err(IndexError::Damaged("there is no such series"));
         }

@@ -99,7 +99,7 @@ impl<'a> Binder<'a> {
             }
             WindowSource::Subquery { node, step_ms, steps } => {
                 if *step_ms <= 0 {
-                    *step_ms = (self.options.default_subquery_step)(window.range_ms).max(1);
+                    *step_ms = self.options.subquery_step_ms.max(1);
                 }
                 // Multiples of the step, from the first inside the first window to the end of the last.
                 let first = end.of(&outer, 0).saturating_sub(window.range_ms);

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kit::metrics::{Counter, Gauge, Histogram, Registry, Summary, Vector};
@@ -18,6 +18,8 @@ use model::SeriesSource;
 use parking_lot::Mutex;
 use promql::{Analysis, Clock, Engine, EngineOptions, Limits, QueryContext, QueryError, QueryOutput, TimeParams};
 use tokio::sync::Semaphore;
+
+use crate::rules::GroupName;
 
 /// What one query asks beside its text.
 #[derive(Clone, Debug)]
@@ -103,6 +105,7 @@ pub struct Queries {
     slots: Arc<Semaphore>,
     running: Mutex<BTreeMap<u64, Running>>,
     next_id: AtomicU64,
+    subquery_step_ms: AtomicI64,
     active_file: Option<ActiveFile>,
     log: Mutex<Option<QueryLog>>,
     metrics: Metrics,
@@ -190,6 +193,7 @@ impl Queries {
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             running: Mutex::new(BTreeMap::new()),
             next_id: AtomicU64::new(1),
+            subquery_step_ms: AtomicI64::new(settings.engine.subquery_step_ms),
             active_file,
             log: Mutex::new(None),
             metrics,
@@ -265,6 +269,7 @@ impl Queries {
                 limits: queries.settings.limits,
                 threads: queries.settings.threads,
                 lookback_ms: request.lookback_ms,
+                subquery_step_ms: queries.subquery_step_ms.load(Ordering::Relaxed),
             };
             let result = work(&queries, &request, &context);
             let evaluated = started.elapsed();
@@ -274,7 +279,7 @@ impl Queries {
             if let Ok(answer) = &result {
                 queries.metrics.samples.add(answer.samples());
             }
-            queries.write_log(&request, result.as_ref().err(), queued, evaluated);
+            queries.write_log(&request.text, request.times, &request.origin, result.as_ref().err(), queued, evaluated);
             result.map(|answer| (answer, queued.as_secs_f64(), evaluated.as_secs_f64()))
         });
         let result = task.await;
@@ -284,6 +289,42 @@ impl Queries {
             // The evaluation panicked: its invariant is broken, the server's is not.
             Err(e) => Err(QueryError::Execution(format!("unexpected error: {e}"))),
         }
+    }
+
+    /// Evaluates a rule's expression at one time, on the caller's thread and without a slot: rules do not wait behind people.
+    ///
+    /// # Errors
+    /// The query's.
+    pub fn run_rule(&self, group: GroupName<'_>, text: &str, at_ms: i64) -> Result<QueryOutput, QueryError> {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let entry = self.enter(text, cancel.clone());
+        let started = Instant::now();
+        let clock = MonotonicClock(started);
+        let context = QueryContext {
+            cancel: Some(&cancel),
+            clock: Some(&clock),
+            deadline_ns: Some(u64::try_from(self.settings.timeout.as_nanos()).unwrap_or(u64::MAX)),
+            limits: self.settings.limits,
+            subquery_step_ms: self.subquery_step_ms.load(Ordering::Relaxed),
+            ..QueryContext::default()
+        };
+        let times = TimeParams::Instant(at_ms);
+        let result = self.engine.query(text, &*self.source, times, &context);
+        let evaluated = started.elapsed();
+        self.leave(entry);
+        self.metrics.eval.observe(evaluated.as_secs_f64());
+        self.metrics.histogram.with(&["inner_eval"]).observe(evaluated.as_secs_f64());
+        if let Ok(output) = &result {
+            self.metrics.samples.add(output.samples());
+        }
+        let origin = Origin::Rule { file: group.file.to_owned(), group: group.name.to_owned() };
+        self.write_log(text, times, &origin, result.as_ref().err(), Duration::ZERO, evaluated);
+        result
+    }
+
+    /// Sets the step of subqueries that name none.
+    pub fn set_subquery_step(&self, step_ms: i64) {
+        self.subquery_step_ms.store(step_ms, Ordering::Relaxed);
     }
 
     fn enter(&self, text: &str, cancel: Arc<AtomicBool>) -> (u64, Option<usize>) {
@@ -335,16 +376,24 @@ impl Queries {
         Ok(())
     }
 
-    fn write_log(&self, request: &QueryRequest, error: Option<&QueryError>, queued: Duration, evaluated: Duration) {
+    fn write_log(
+        &self,
+        text: &str,
+        times: TimeParams,
+        origin: &Origin,
+        error: Option<&QueryError>,
+        queued: Duration,
+        evaluated: Duration,
+    ) {
         let mut log = self.log.lock();
         let Some(log) = log.as_mut() else { return };
-        let (start, end, step) = match request.times {
+        let (start, end, step) = match times {
             TimeParams::Instant(at) => (at, at, 0),
             TimeParams::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms / 1000),
         };
         let mut line = serde_json::json!({
             "params": {
-                "query": request.text,
+                "query": text,
                 "start": kit::time::Rfc3339(start).to_string(),
                 "end": kit::time::Rfc3339(end).to_string(),
                 "step": step,
@@ -359,7 +408,7 @@ impl Queries {
             }},
             "time": kit::time::Rfc3339(kit::time::now_ms()).to_string(),
         });
-        match &request.origin {
+        match origin {
             Origin::Http { path, client } => {
                 line["httpRequest"] = serde_json::json!({"clientIP": client, "method": "GET", "path": path})
             }

@@ -21,7 +21,8 @@ use crate::discovery::{Discovery, DiscoveryMetrics};
 use crate::flags::{Flags, WalSync};
 use crate::queries::{Queries, QuerySettings};
 use crate::remote::WriteMetrics;
-use crate::rules::{Notifier, RuleManager, RuleSettings};
+use crate::rules::file::{load_groups, promql as read_promql};
+use crate::rules::{GroupSettings, Notifier, RuleManager, RuleOptions, RuleSettings, StoreBackend};
 use crate::scrape::ScrapeManager;
 use crate::scrape::metrics::ScrapeMetrics;
 use crate::state::{Allow, App, Reloads};
@@ -168,8 +169,9 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         external_url: external_url(&flags, addresses.first()),
         data_dir: flags.storage_path.clone(),
     };
-    let rules = RuleManager::new(rule_settings, db.clone(), queries.clone(), notifier.clone(), &registry, work.clone());
-    let groups = rules.load(&config).map_err(StartError::Rules)?;
+    let backend = Arc::new(StoreBackend::new(queries.clone(), db.clone()));
+    let rules = RuleManager::new(rule_settings, backend, notifier.clone(), &registry, work.clone());
+    let groups = load_rules(&rules, &queries, &config).map_err(StartError::Rules)?;
     let (mut reloader, reload) =
         Reloader::new(flags.has("auto-reload-config").then(|| flags.auto_reload_interval.to_std()));
     reloader.watch(vec![flags.config_file.clone()]);
@@ -317,17 +319,33 @@ fn apply(app: &App, groups: Vec<Group>) {
     app.discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.as_str(), &job.discovery)));
     app.scrapes.apply(&config);
     app.notifier.apply(&config);
+    app.queries.set_subquery_step(config.global.evaluation_interval_ms);
     app.rules.apply(groups);
     if let Err(e) = app.queries.set_log(config.global.query_log_file.as_deref()) {
         tracing::error!(component = "queries", error = %e, "the log of queries cannot be opened");
     }
 }
 
+/// Reads the rule files of a configuration.
+fn load_rules(rules: &RuleManager, queries: &Queries, config: &Config) -> Result<Vec<Group>, Vec<ConfigError>> {
+    let canonical = read_promql(queries.engine().options().parser);
+    load_groups(&GroupSettings {
+        patterns: &config.rule_files,
+        rules: RuleOptions { canonical: &canonical, validation: config.global.name_validation, ignore_unknown: false },
+        groups: rules.group_options(
+            config.global.evaluation_interval_ms,
+            config.global.rule_query_offset_ms,
+            config.external_labels().clone(),
+        ),
+    })
+}
+
 async fn load_again(app: &Arc<App>, flags: &Flags) -> Result<(), String> {
     let (file, worker) = (flags.config_file.clone(), app.clone());
     let (config, groups) = tokio::task::spawn_blocking(move || {
         let config = Config::load(&file, LoadOptions::default()).map_err(|e| e.to_string())?;
-        let groups = worker.rules.load(&config).map_err(|errors| StartError::Rules(errors).to_string())?;
+        let groups = load_rules(&worker.rules, &worker.queries, &config)
+            .map_err(|errors| StartError::Rules(errors).to_string())?;
         Ok::<_, String>((config, groups))
     })
     .await

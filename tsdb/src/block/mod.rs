@@ -4,6 +4,7 @@
 //! `model::index`) and `chunks` ([`reader`]). It is written aside and renamed, so a directory under a block's name is always whole;
 //! what a crash leaves behind ends in `.tmp` and is removed on opening.
 
+mod cache;
 mod format;
 mod meta;
 mod reader;
@@ -12,17 +13,20 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use disk::{Files, IoContext, Mapped};
 use model::index::{DiskIndex, IndexError, select};
 use model::{Labels, Matcher, SampleColumns};
 use roaring::RoaringBitmap;
 
+pub(crate) use self::cache::PageCache;
 use self::meta::META_FILE;
 pub use self::meta::{BlockMeta, BlockStats, CompactionMeta, Origin};
 use self::reader::ChunksReader;
 pub(crate) use self::writer::BlockWriter;
 use crate::error::Error;
+use crate::samples::Samples;
 use crate::ulid::Ulid;
 
 /// Directory of the blocks in that of the store.
@@ -47,7 +51,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// Opens the block in a directory.
-    pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(files: &dyn Files, dir: &Path, cache: &Arc<PageCache>) -> Result<Self, Error> {
         let meta_path = dir.join(META_FILE);
         let text = files.map(&meta_path).at("open", &meta_path)?;
         let bad_meta = |what: String| Error::Corrupt { path: meta_path.clone(), offset: 0, what };
@@ -61,7 +65,7 @@ impl Block {
         let index = DiskIndex::open(mapped).map_err(|source| Error::Index { path: index_path.clone(), source })?;
         let chunks_path = dir.join(CHUNKS_FILE);
         let mapped = files.map(&chunks_path).at("open", &chunks_path)?;
-        let chunks = ChunksReader::open(chunks_path, mapped)?;
+        let chunks = ChunksReader::open(chunks_path, mapped, cache.clone())?;
         if index.len() != chunks.series_count() || chunks.sample_count() != meta.stats.num_samples {
             return Err(Error::Corrupt {
                 path: chunks.path().to_owned(),
@@ -105,6 +109,20 @@ impl Block {
         &self.index
     }
 
+    /// Number of series.
+    pub(crate) fn series_count(&self) -> u32 {
+        self.index.len()
+    }
+
+    /// Which of two samples of one time counts: the one that was acknowledged first, as appending would have decided. The least wins.
+    pub(crate) fn rank(&self) -> u8 {
+        match self.meta.origin {
+            Origin::Head | Origin::Compaction => 0,
+            Origin::Late => 1,
+            Origin::Import => 2,
+        }
+    }
+
     /// Numbers of the series that satisfy all matchers.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, Error> {
         select(&self.index, matchers).map_err(|source| self.index_error(source))
@@ -125,10 +143,25 @@ impl Block {
 
     /// Appends the samples of a series in `[from_ms, to_ms]` to `out`, which is left as it was on an error.
     pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
-        let (timestamps, values) = (out.timestamps.len(), out.values.len());
+        let (floats, histograms) = (out.timestamps.len(), out.histogram_timestamps.len());
         self.chunks.read(series, from_ms, to_ms, out).inspect_err(|_| {
-            out.timestamps.truncate(timestamps);
-            out.values.truncate(values);
+            out.timestamps.truncate(floats);
+            out.values.truncate(floats);
+            out.start_timestamps.truncate(floats);
+            out.histogram_timestamps.truncate(histograms);
+            out.histograms.truncate(histograms);
+            out.histogram_start_timestamps.truncate(histograms);
+        })
+    }
+
+    /// As [`Block::read`], keeping samples as they were sent.
+    pub(crate) fn read_native(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut Samples) -> Result<(), Error> {
+        let (floats, histograms) = (out.floats.timestamps.len(), out.histograms.len());
+        self.chunks.read(series, from_ms, to_ms, out).inspect_err(|_| {
+            out.floats.timestamps.truncate(floats);
+            out.floats.values.truncate(floats);
+            out.floats.start_timestamps.truncate(floats);
+            out.histograms.truncate(histograms);
         })
     }
 }

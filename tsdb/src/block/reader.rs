@@ -4,21 +4,21 @@
 //! trusted beyond its checksum: every length is checked, and what a chunk says is checked against its column of timestamps.
 #![doc = include_str!("../../docs/format/chunks.md")]
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use disk::Mapped;
-use model::SampleColumns;
-
+use super::cache::PageCache;
 use super::format::{
-    FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN, PLAIN, VERSION,
-    ZSTD, item,
+    FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_PAGE_LEN, PAGE_HEADER_LEN,
+    PLAIN, VERSION, WITH_STARTS, ZSTD, item,
 };
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
-use crate::codec::{times, values};
+use crate::codec::{histogram, times, values};
 use crate::error::Error;
-use crate::head::series::trim;
+use crate::samples::{Sink, trim};
+use disk::Mapped;
+use model::SampleColumns;
 
 #[derive(Debug)]
 pub(crate) struct ChunksReader {
@@ -27,6 +27,26 @@ pub(crate) struct ChunksReader {
     series: PageList,
     times: PageList,
     samples: u64,
+    cache: Arc<PageCache>,
+    /// This file in the cache.
+    number: u64,
+}
+
+/// The content of a page: in the file, or unpacked.
+enum Content<'a> {
+    InFile(&'a [u8]),
+    Unpacked(Arc<[u8]>),
+}
+
+impl std::ops::Deref for Content<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::InFile(bytes) => bytes,
+            Self::Unpacked(bytes) => bytes,
+        }
+    }
 }
 
 /// Where the pages of one kind are.
@@ -42,13 +62,17 @@ struct Page {
     len: u32,
     /// Number of its first item.
     first: u32,
+    /// Whether its checksum was found right; only noted of pages that are read in the file.
     verified: AtomicBool,
+    /// Whether it is compressed, once that is known.
+    packed: AtomicBool,
 }
 
 impl ChunksReader {
-    pub(crate) fn open(path: PathBuf, bytes: Mapped) -> Result<Self, Error> {
+    pub(crate) fn open(path: PathBuf, bytes: Mapped, cache: Arc<PageCache>) -> Result<Self, Error> {
+        let number = cache.block_number();
         match Self::parse(&bytes) {
-            Ok((series, times, samples)) => Ok(Self { path, bytes, series, times, samples }),
+            Ok((series, times, samples)) => Ok(Self { path, bytes, series, times, samples, cache, number }),
             Err((offset, Damaged(what))) => Err(Error::Corrupt { path, offset, what: what.to_owned() }),
         }
     }
@@ -113,70 +137,64 @@ impl ChunksReader {
     /// Appends the samples of a series in `[from_ms, to_ms]` to `out`.
     ///
     /// What was appended before an error is left to the caller to cut off.
-    pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
+    pub(crate) fn read(&self, series: u32, from_ms: i64, to_ms: i64, out: &mut dyn Sink) -> Result<(), Error> {
         let (page, nth) =
             self.series.locate(series).ok_or_else(|| self.corrupt(0, Damaged("there is no such series")))?;
+        let bad = |damage| self.corrupt(page.offset, damage);
         let content = self.content(page)?;
-        let record = item(&content, nth).map_err(|damage| self.corrupt(page.offset, damage))?;
-        let mut cursor = Cursor::new(record);
-        let chunks = cursor.varint().map_err(|damage| self.corrupt(page.offset, damage))?;
+        let mut cursor = Cursor::new(item(&content, nth).map_err(bad)?);
+        let chunks = cursor.varint().map_err(bad)?;
         for _ in 0..chunks {
-            let (time, column) = read_chunk(&mut cursor).map_err(|damage| self.corrupt(page.offset, damage))?;
-            let (time_page, nth) = self
-                .times
-                .locate(time)
-                .ok_or_else(|| self.corrupt(page.offset, Damaged("a chunk names times that do not exist")))?;
+            let chunk = Chunk::read(&mut cursor).map_err(bad)?;
+            let (time_page, nth) =
+                self.times.locate(chunk.time).ok_or_else(|| bad(Damaged("a chunk names times that do not exist")))?;
+            let bad_time = |damage| self.corrupt(time_page.offset, damage);
             let time_content = self.content(time_page)?;
-            let times = item(&time_content, nth).map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            let extent = times::extent(times).map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            if extent.last_ms < from_ms {
+            let times = item(&time_content, nth).map_err(bad_time)?;
+            let extent = times::extent(times).map_err(bad_time)?;
+            if extent.last_ms < from_ms || extent.first_ms > to_ms {
                 continue;
             }
-            if extent.first_ms > to_ms {
-                break;
+            if extent.count > MAX_CHUNK_SAMPLES {
+                return Err(bad_time(Damaged("a chunk has too many samples")));
             }
-            let start = out.timestamps.len();
-            let count = times::decode(&mut Cursor::new(times), &mut out.timestamps)
-                .map_err(|damage| self.corrupt(time_page.offset, damage))?;
-            if count > MAX_CHUNK_SAMPLES {
-                return Err(self.corrupt(time_page.offset, Damaged("a chunk has too many samples")));
+            if chunk.is_histogram {
+                let mut timestamps = Vec::new();
+                times::decode(&mut Cursor::new(times), &mut timestamps).map_err(bad_time)?;
+                chunk.put_histograms(&timestamps, from_ms, to_ms, out).map_err(bad)?;
+                continue;
             }
-            values::decode(&mut Cursor::new(column), count, &mut out.values)
-                .map_err(|damage| self.corrupt(page.offset, damage))?;
-            trim(out, start, from_ms, to_ms);
+            let columns = out.floats();
+            let start = columns.timestamps.len();
+            times::decode(&mut Cursor::new(times), &mut columns.timestamps).map_err(bad_time)?;
+            values::decode(&mut Cursor::new(chunk.column), extent.count, &mut columns.values).map_err(bad)?;
+            if let Some(starts) = chunk.starts {
+                columns.start_timestamps.resize(start, 0);
+                let SampleColumns { timestamps, start_timestamps, .. } = columns;
+                put_starts(starts, &timestamps[start..], start_timestamps).map_err(bad)?;
+            }
+            trim(columns, start, from_ms, to_ms);
         }
         Ok(())
     }
 
     /// The verified content of a page.
-    fn content(&self, page: &Page) -> Result<Cow<'_, [u8]>, Error> {
+    fn content(&self, page: &Page) -> Result<Content<'_>, Error> {
+        if page.packed.load(Ordering::Relaxed)
+            && let Some(content) = self.cache.get((self.number, page.offset))
+        {
+            return Ok(Content::Unpacked(content));
+        }
         let end = page.offset + u64::from(page.len);
         let bytes = usize::try_from(page.offset).ok().zip(usize::try_from(end).ok());
         let bytes = bytes.and_then(|(start, end)| self.bytes.get(start..end));
         let bytes = bytes.ok_or_else(|| self.corrupt(page.offset, Damaged("a page lies outside the file")))?;
-        self.open_page(bytes, page).map_err(|damage| self.corrupt(page.offset, damage))
-    }
-
-    fn open_page<'a>(&self, bytes: &'a [u8], page: &Page) -> Decoded<Cow<'a, [u8]>> {
-        let mut cursor = Cursor::new(bytes);
-        let crc = cursor.u32()?;
-        if !page.verified.load(Ordering::Relaxed) {
-            if crc32fast::hash(cursor.rest()) != crc {
-                return Err(Damaged("a page is not the one that was written"));
-            }
-            page.verified.store(true, Ordering::Relaxed);
+        let content = open_page(bytes, page).map_err(|damage| self.corrupt(page.offset, damage))?;
+        if let Content::Unpacked(content) = &content {
+            page.packed.store(true, Ordering::Relaxed);
+            self.cache.put((self.number, page.offset), content.clone());
         }
-        let flags = cursor.u8()?;
-        let raw = cursor.u32()? as usize;
-        debug_assert_eq!(bytes.len() - cursor.rest().len(), PAGE_HEADER_LEN);
-        match flags {
-            PLAIN if raw == cursor.rest().len() => Ok(Cow::Borrowed(cursor.rest())),
-            ZSTD if raw <= MAX_PAGE_LEN => match zstd::bulk::decompress(cursor.rest(), raw) {
-                Ok(content) if content.len() == raw => Ok(Cow::Owned(content)),
-                _ => Err(Damaged("a page cannot be unpacked")),
-            },
-            _ => Err(Damaged("a page has a form that does not exist")),
-        }
+        Ok(content)
     }
 
     fn corrupt(&self, offset: u64, Damaged(what): Damaged) -> Error {
@@ -184,14 +202,84 @@ impl ChunksReader {
     }
 }
 
-/// The number of a chunk's column of timestamps, and its column of values.
-fn read_chunk<'a>(cursor: &mut Cursor<'a>) -> Decoded<(u32, &'a [u8])> {
-    let head = cursor.varint()?;
-    if head & ((1 << KIND_BITS) - 1) != FLOATS {
-        return Err(Damaged("a chunk is of a kind that does not exist"));
+fn open_page<'a>(bytes: &'a [u8], page: &Page) -> Decoded<Content<'a>> {
+    let mut cursor = Cursor::new(bytes);
+    let crc = cursor.u32()?;
+    // A page that is unpacked is verified every time: that is cheap beside the unpacking.
+    if !page.verified.load(Ordering::Relaxed) {
+        if crc32fast::hash(cursor.rest()) != crc {
+            return Err(Damaged("a page is not the one that was written"));
+        }
+        page.verified.store(cursor.rest().first() == Some(&PLAIN), Ordering::Relaxed);
     }
-    let time = u32::try_from(head >> KIND_BITS).map_err(|_| Damaged("a chunk names times that do not exist"))?;
-    Ok((time, cursor.prefixed()?))
+    let flags = cursor.u8()?;
+    let raw = cursor.u32()? as usize;
+    debug_assert_eq!(bytes.len() - cursor.rest().len(), PAGE_HEADER_LEN);
+    match flags {
+        PLAIN if raw == cursor.rest().len() => Ok(Content::InFile(cursor.rest())),
+        ZSTD if raw <= MAX_PAGE_LEN => match zstd::bulk::decompress(cursor.rest(), raw) {
+            Ok(content) if content.len() == raw => Ok(Content::Unpacked(content.into())),
+            _ => Err(Damaged("a page cannot be unpacked")),
+        },
+        _ => Err(Damaged("a page has a form that does not exist")),
+    }
+}
+
+/// A chunk of a record.
+struct Chunk<'a> {
+    /// Number of its column of timestamps.
+    time: u32,
+    is_histogram: bool,
+    column: &'a [u8],
+    starts: Option<&'a [u8]>,
+}
+
+impl<'a> Chunk<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Decoded<Self> {
+        let head = cursor.varint()?;
+        let kind = head & ((1 << KIND_BITS) - 1);
+        let is_histogram = match kind & !WITH_STARTS {
+            FLOATS => false,
+            HISTOGRAMS => true,
+            _ => return Err(Damaged("a chunk is of a kind that does not exist")),
+        };
+        let time = u32::try_from(head >> KIND_BITS).map_err(|_| Damaged("a chunk names times that do not exist"))?;
+        let column = cursor.prefixed()?;
+        let starts = if kind & WITH_STARTS == 0 { None } else { Some(cursor.prefixed()?) };
+        Ok(Self { time, is_histogram, column, starts })
+    }
+
+    fn put_histograms(&self, timestamps: &[i64], from_ms: i64, to_ms: i64, out: &mut dyn Sink) -> Decoded<()> {
+        let mut starts = Vec::new();
+        if let Some(bytes) = self.starts {
+            put_starts(bytes, timestamps, &mut starts)?;
+        }
+        let mut cursor = Cursor::new(self.column);
+        let mut before = None;
+        for (at, &time) in timestamps.iter().enumerate() {
+            let histogram = histogram::read(&mut cursor, before.as_ref())?;
+            if time >= from_ms && time <= to_ms {
+                out.histogram(time, &histogram, starts.get(at).copied().unwrap_or(0));
+            }
+            before = Some(histogram);
+        }
+        if cursor.is_empty() { Ok(()) } else { Err(Damaged("a chunk holds more histograms than times")) }
+    }
+}
+
+/// Appends the start timestamps of the samples at `timestamps`.
+fn put_starts(bytes: &[u8], timestamps: &[i64], out: &mut Vec<i64>) -> Decoded<()> {
+    let mut cursor = Cursor::new(bytes);
+    let mut left = timestamps;
+    while !left.is_empty() {
+        let run = cursor.length(left.len(), "a chunk has more start timestamps than samples")?;
+        let (run, rest) = left.split_at_checked(run).unwrap_or((left, &[]));
+        let first = run.first().ok_or(Damaged("a run of start timestamps is empty"))?;
+        let start = first.wrapping_sub(cursor.signed()?);
+        out.resize(out.len() + run.len(), start);
+        left = rest;
+    }
+    if cursor.is_empty() { Ok(()) } else { Err(Damaged("a chunk has more start timestamps than samples")) }
 }
 
 impl PageList {
@@ -205,7 +293,8 @@ impl PageList {
             let items = cursor.varint32("a page has too many items")?;
             let len = cursor.varint32("a page is too long")?;
             offset = offset.checked_add(cursor.varint()?).ok_or(Damaged("a page lies outside the file"))?;
-            list.pages.push(Page { offset, len, first: list.items, verified: AtomicBool::new(false) });
+            let (verified, packed) = (AtomicBool::new(false), AtomicBool::new(false));
+            list.pages.push(Page { offset, len, first: list.items, verified, packed });
             list.items = list.items.checked_add(items).ok_or(Damaged("a table has too many items"))?;
             offset = offset.checked_add(u64::from(len)).ok_or(Damaged("a page lies outside the file"))?;
             if offset > end || items == 0 {

@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use disk::{Files, IoContext, WriteFile};
 use hashbrown::HashMap;
+use model::Labels;
 use model::index::IndexWriter;
-use model::{Labels, SampleColumns};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{
-    FLOATS, FOOTER_LEN, HEADER_LEN, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, PAGE_TARGET, PageBuilder, VERSION,
+    Compressor, FLOATS, FOOTER_LEN, HEADER_LEN, HISTOGRAMS, KIND_BITS, MAGIC, MAX_CHUNK_SAMPLES, MAX_SERIES_SAMPLES,
+    PAGE_TARGET, PageBuilder, VERSION, WITH_STARTS,
 };
 use super::meta::{BlockMeta, BlockStats, META_FILE};
 use super::{CHUNKS_FILE, INDEX_FILE, TEMPORARY};
-use crate::codec::bytes::{put_prefixed, put_varint};
-use crate::codec::{times, values};
+use crate::codec::bytes::{put_prefixed, put_signed, put_varint};
+use crate::codec::values::Target;
+use crate::codec::{histogram, times, values};
 use crate::error::Error;
+use crate::samples::Samples;
 
 /// Bytes handed to the file at once.
 const WRITE_LEN: usize = 1 << 20;
@@ -49,12 +52,16 @@ impl BlockWriter {
     }
 
     /// Adds a series with its samples; series without samples are left out. Label sets have to ascend.
-    pub(crate) fn push(&mut self, labels: &Labels, columns: &SampleColumns) -> Result<(), Error> {
-        if columns.timestamps.is_empty() {
+    pub(crate) fn push(&mut self, labels: &Labels, samples: &Samples) -> Result<(), Error> {
+        if samples.is_empty() {
             return Ok(());
         }
+        if samples.len() > MAX_SERIES_SAMPLES {
+            let what = format!("too many samples of {labels} in one block");
+            return Err(Error::Limit { what, limit: MAX_SERIES_SAMPLES as u64 });
+        }
         self.index.push(labels).map_err(|source| Error::Index { path: self.temporary.join(INDEX_FILE), source })?;
-        self.chunks.push(columns)
+        self.chunks.push(samples)
     }
 
     /// Counts so far.
@@ -113,6 +120,7 @@ struct ChunksWriter {
     known_bytes: usize,
     time_count: u32,
     stats: BlockStats,
+    compressor: Compressor,
     scratch: values::Scratch,
     record: Vec<u8>,
     column: Vec<u8>,
@@ -121,6 +129,7 @@ struct ChunksWriter {
 
 impl ChunksWriter {
     fn create(files: &dyn Files, path: PathBuf) -> Result<Self, Error> {
+        let compressor = Compressor::new().at("begin to compress", &path)?;
         let file = files.create(&path).at("create", &path)?;
         let mut buffer = Vec::with_capacity(WRITE_LEN * 2);
         buffer.extend_from_slice(&MAGIC);
@@ -139,6 +148,7 @@ impl ChunksWriter {
             known_bytes: 0,
             time_count: 0,
             stats: BlockStats::default(),
+            compressor,
             scratch: values::Scratch::default(),
             record: Vec::new(),
             column: Vec::new(),
@@ -146,24 +156,43 @@ impl ChunksWriter {
         })
     }
 
-    fn push(&mut self, columns: &SampleColumns) -> Result<(), Error> {
-        let chunks = columns.timestamps.len().div_ceil(MAX_CHUNK_SAMPLES);
+    fn push(&mut self, samples: &Samples) -> Result<(), Error> {
         let mut record = std::mem::take(&mut self.record);
         record.clear();
-        put_varint(&mut record, chunks as u64);
-        let parts = columns.timestamps.chunks(MAX_CHUNK_SAMPLES).zip(columns.values.chunks(MAX_CHUNK_SAMPLES));
-        for (timestamps, samples) in parts {
-            let time = self.time_number(timestamps)?;
-            put_varint(&mut record, u64::from(time) << KIND_BITS | FLOATS);
+        let floats = &samples.floats;
+        let float_chunks = floats.timestamps.len().div_ceil(MAX_CHUNK_SAMPLES);
+        let histogram_chunks = samples.histograms.len().div_ceil(histogram::MAX_SAMPLES as usize);
+        put_varint(&mut record, (float_chunks + histogram_chunks) as u64);
+        for from in (0..floats.timestamps.len()).step_by(MAX_CHUNK_SAMPLES) {
+            let to = (from + MAX_CHUNK_SAMPLES).min(floats.timestamps.len());
+            let starts = floats.start_timestamps.get(from..to).filter(|starts| starts.iter().any(|start| *start != 0));
+            let time = self.time_number(&floats.timestamps[from..to])?;
+            put_varint(&mut record, u64::from(time) << KIND_BITS | FLOATS | starts.map_or(0, |_| WITH_STARTS));
             self.column.clear();
-            values::encode(samples, &mut self.scratch, &mut self.column);
+            values::encode(&floats.values[from..to], Target::Compressed, &mut self.scratch, &mut self.column);
             put_prefixed(&mut record, &self.column);
+            put_starts(starts, &floats.timestamps[from..to], &mut record);
+        }
+        for chunk in samples.histograms.chunks(histogram::MAX_SAMPLES as usize) {
+            let timestamps: Vec<i64> = chunk.iter().map(|(t, ..)| *t).collect();
+            let starts: Vec<i64> = chunk.iter().map(|(_, _, start)| *start).collect();
+            let starts = Some(&starts[..]).filter(|starts| starts.iter().any(|start| *start != 0));
+            let time = self.time_number(&timestamps)?;
+            put_varint(&mut record, u64::from(time) << KIND_BITS | HISTOGRAMS | starts.map_or(0, |_| WITH_STARTS));
+            self.column.clear();
+            let mut before = None;
+            for (_, native, _) in chunk {
+                histogram::put(&mut self.column, native, before);
+                before = Some(native);
+            }
+            put_prefixed(&mut record, &self.column);
+            put_starts(starts, &timestamps, &mut record);
         }
         self.series.push(&record);
         self.record = record;
         self.stats.num_series += 1;
-        self.stats.num_chunks += chunks as u64;
-        self.stats.num_samples += columns.timestamps.len() as u64;
+        self.stats.num_chunks += (float_chunks + histogram_chunks) as u64;
+        self.stats.num_samples += samples.len() as u64;
         if self.series.len() >= PAGE_TARGET {
             self.put_series_page()?;
         }
@@ -197,7 +226,7 @@ impl ChunksWriter {
 
     fn put_series_page(&mut self) -> Result<(), Error> {
         let mut page = std::mem::take(&mut self.page);
-        let items = self.series.finish(&mut page);
+        let items = self.series.finish(&mut self.compressor, &mut page);
         self.series_pages.add(items, self.len, page.len());
         self.put(&page)?;
         self.page = page;
@@ -206,7 +235,7 @@ impl ChunksWriter {
 
     fn put_time_page(&mut self) -> Result<(), Error> {
         let mut page = std::mem::take(&mut self.page);
-        let items = self.times.finish(&mut page);
+        let items = self.times.finish(&mut self.compressor, &mut page);
         self.time_pages.add(items, self.len, page.len());
         self.put(&page)?;
         self.page = page;
@@ -229,10 +258,10 @@ impl ChunksWriter {
     }
 
     fn finish(mut self) -> Result<BlockStats, Error> {
-        if self.series.items > 0 {
+        if !self.series.is_empty() {
             self.put_series_page()?;
         }
-        if self.times.items > 0 {
+        if !self.times.is_empty() {
             self.put_time_page()?;
         }
         let tables_at = self.len;
@@ -254,6 +283,20 @@ impl ChunksWriter {
         self.file.sync().at("sync", &self.path)?;
         Ok(self.stats)
     }
+}
+
+/// Appends start timestamps as runs, each with its distance to its first sample's time.
+fn put_starts(starts: Option<&[i64]>, timestamps: &[i64], out: &mut Vec<u8>) {
+    let Some(starts) = starts else { return };
+    let mut bytes = Vec::new();
+    let mut at = 0;
+    for run in starts.chunk_by(|a, b| a == b) {
+        put_varint(&mut bytes, run.len() as u64);
+        let first = timestamps.get(at).copied().unwrap_or(0);
+        put_signed(&mut bytes, first.wrapping_sub(run.first().copied().unwrap_or(0)));
+        at += run.len();
+    }
+    put_prefixed(out, &bytes);
 }
 
 /// The table of the pages of one kind.

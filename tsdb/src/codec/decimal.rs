@@ -9,10 +9,10 @@
 pub(crate) const MAX_EXPONENT: u8 = 18;
 
 /// In place of an exponent: the mantissa is the value's bit pattern.
-pub(crate) const BITS: u8 = 63;
+pub(crate) const BITS: u8 = 31;
 
 /// In place of an exponent: the value is the mantissa times 1024. Sizes of memory and files are.
-pub(crate) const KIB: u8 = 32;
+pub(crate) const KIB: u8 = 30;
 
 const POWERS: [f64; MAX_EXPONENT as usize + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];

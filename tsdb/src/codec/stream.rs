@@ -147,7 +147,7 @@ fn put_rare_step(out: &mut Vec<u8>, step: Step) {
     match step {
         Step::Same => out.push(0),
         Step::Delta(delta) => {
-            // Too long for the short form. Exponent 62 stands for "unchanged".
+            // Too long for the short form.
             put_code(out, SCALE, u64::from(UNCHANGED));
             put_signed(out, delta);
         }
@@ -164,7 +164,7 @@ fn put_rare_step(out: &mut Vec<u8>, step: Step) {
 }
 
 /// In the place of an exponent: the one before stays.
-const UNCHANGED: u8 = 62;
+const UNCHANGED: u8 = 29;
 
 fn put_code(out: &mut Vec<u8>, code: u64, argument: u64) {
     put_varint(out, argument << 4 | code << 1 | 1);

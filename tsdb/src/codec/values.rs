@@ -1,21 +1,36 @@
 //! Columns of values: the form of a finished chunk.
 //!
 //! Values that are all the same are stored once. Otherwise they become mantissas at one exponent ([`super::decimal`]), of which the
-//! first and the greatest common factor of the differences are taken out, and the rest goes into blocks of integers
-//! ([`super::ints`]). The few that have no exact mantissa (NaN, a staleness marker) are listed behind; a column with many of them
-//! is stored as bit patterns. Decoding looks at a value once.
+//! first and the greatest common factor of the differences are taken out. The rest goes either into blocks of packed integers
+//! ([`super::ints`]), which are small as they are, or into planes of bytes, which a general compressor makes smaller still. The few values
+//! that have no exact mantissa (NaN, a staleness marker) are listed behind; a column with many of them is stored as bit
+//! patterns. Decoding looks at a value once.
 //! The page `docs/format/column.md` is the specification.
 
-use super::bytes::{Cursor, Damaged, Decoded, put_signed, put_varint};
+use super::bytes::{Cursor, Damaged, Decoded, put_signed, put_varint, unzigzag, zigzag};
 use super::decimal::{BITS, is_exponent, natural, scale, unscale, unscale_all};
 use super::ints::{Carry, put_block, read_block};
-use super::pack::BLOCK;
+use super::pack::{BLOCK, width_of};
 
 /// Most samples of a column.
 pub(crate) const MAX_COLUMN: usize = 1 << 14;
 
-const CONSTANT: u8 = 0x40;
+/// Bits of a column's head: exponent, form, exceptions.
+const EXPONENT: u8 = 0x1f;
+const FORM: u8 = 0x60;
+const CONSTANT: u8 = 0x00;
+const PACKED: u8 = 0x20;
+const PLANES: u8 = 0x40;
 const EXCEPTIONS: u8 = 0x80;
+
+/// What becomes of a column's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// They are stored as they are: packed bits.
+    Stored,
+    /// They are compressed with others: planes of bytes.
+    Compressed,
+}
 
 /// Memory that encoding reuses.
 #[derive(Default)]
@@ -25,7 +40,7 @@ pub(crate) struct Scratch {
 }
 
 /// Appends a column of 1 to [`MAX_COLUMN`] values.
-pub(crate) fn encode(values: &[f64], scratch: &mut Scratch, out: &mut Vec<u8>) {
+pub(crate) fn encode(values: &[f64], target: Target, scratch: &mut Scratch, out: &mut Vec<u8>) {
     debug_assert!(!values.is_empty() && values.len() <= MAX_COLUMN);
     let Some(&first) = values.first() else { return };
     if values.iter().all(|v| v.to_bits() == first.to_bits()) {
@@ -39,9 +54,9 @@ pub(crate) fn encode(values: &[f64], scratch: &mut Scratch, out: &mut Vec<u8>) {
         scratch.exceptions.clear();
         scratch.mantissas.clear();
         scratch.mantissas.extend(values.iter().map(|v| v.to_bits() as i64));
-        put_numbers(BITS, scratch, out);
+        put_numbers(BITS, target, scratch, out);
     } else {
-        put_numbers(exponent, scratch, out);
+        put_numbers(exponent, target, scratch, out);
     }
 }
 
@@ -98,24 +113,28 @@ impl Scratch {
     }
 }
 
-fn put_numbers(exponent: u8, scratch: &mut Scratch, out: &mut Vec<u8>) {
-    let Some((&base, rest)) = scratch.mantissas.split_first() else { return };
+fn put_numbers(exponent: u8, target: Target, scratch: &mut Scratch, out: &mut Vec<u8>) {
+    let Some((base, rest)) = scratch.mantissas.split_first_mut() else { return };
+    let base = *base;
     let flag = if scratch.exceptions.is_empty() { 0 } else { EXCEPTIONS };
+    let form = if target == Target::Stored { PACKED } else { PLANES };
     let factor = common_factor(base, rest);
-    out.push(exponent | flag);
+    out.push(exponent | form | flag);
     put_signed(out, base);
     put_varint(out, factor);
-    let mut carry = Carry::default();
-    let mut block = [0i64; BLOCK];
-    for values in rest.chunks(BLOCK) {
-        for (number, &value) in block.iter_mut().zip(values) {
-            *number = value.wrapping_sub(base);
-            if factor > 1 {
-                // The factor was found without overflow and divides exactly.
-                *number /= factor as i64;
-            }
+    for number in &mut *rest {
+        *number = number.wrapping_sub(base);
+        if factor > 1 {
+            // The factor was found without overflow and divides exactly.
+            *number /= factor as i64;
         }
-        put_block(&block[..values.len()], &mut carry, out);
+    }
+    match target {
+        Target::Stored => {
+            let mut carry = Carry::default();
+            rest.chunks(BLOCK).for_each(|block| put_block(block, &mut carry, out));
+        }
+        Target::Compressed => put_planes(rest, out),
     }
     if flag != 0 {
         put_varint(out, scratch.exceptions.len() as u64);
@@ -125,6 +144,23 @@ fn put_numbers(exponent: u8, scratch: &mut Scratch, out: &mut Vec<u8>) {
             out.extend_from_slice(&bits.to_le_bytes());
             next = at + 1;
         }
+    }
+}
+
+/// Writes the zigzag differences of neighbours byte by byte: first the lowest byte of all of them, then the next.
+fn put_planes(numbers: &mut [i64], out: &mut Vec<u8>) {
+    let mut last = 0i64;
+    let mut most = 0u64;
+    for number in &mut *numbers {
+        let difference = zigzag(number.wrapping_sub(last));
+        last = *number;
+        most |= difference;
+        *number = difference as i64;
+    }
+    let planes = width_of(most).div_ceil(8);
+    out.push(planes as u8);
+    for plane in 0..planes {
+        out.extend(numbers.iter().map(|&difference| (difference as u64 >> (8 * plane)) as u8));
     }
 }
 
@@ -160,33 +196,21 @@ pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<f64>) 
         return Err(Damaged("a column has an impossible number of samples"));
     }
     let head = cursor.u8()?;
-    let exponent = head & 63;
-    if !is_exponent(exponent) || head & (CONSTANT | EXCEPTIONS) == CONSTANT | EXCEPTIONS {
-        return Err(Damaged("a column of values begins with a form that does not exist"));
-    }
-    if head & CONSTANT != 0 {
-        let value = constant(cursor, exponent)?;
-        out.resize(out.len() + count, value);
-        return Ok(());
+    let exponent = head & EXPONENT;
+    if !is_exponent(exponent) {
+        return Err(Damaged("a column of values has an exponent that does not exist"));
     }
     let start = out.len();
-    out.reserve(count);
-    let base = cursor.signed()?;
-    let factor = cursor.varint()? as i64;
-    out.push(unscale(base, exponent));
-    let mut carry = Carry::default();
-    let mut block = [0i64; BLOCK];
-    let mut left = count - 1;
-    while left > 0 {
-        let numbers = &mut block[..left.min(BLOCK)];
-        read_block(cursor, &mut carry, numbers)?;
-        if factor == 1 {
-            numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base));
-        } else {
-            numbers.iter_mut().for_each(|n| *n = n.wrapping_mul(factor).wrapping_add(base));
+    match head & FORM {
+        CONSTANT if head & EXCEPTIONS == 0 => {
+            let value =
+                if exponent == BITS { f64::from_bits(cursor.u64()?) } else { unscale(cursor.signed()?, exponent) };
+            out.resize(start + count, value);
+            return Ok(());
         }
-        unscale_all(numbers, exponent, out);
-        left -= numbers.len();
+        PACKED => read_packed(cursor, exponent, count, out)?,
+        PLANES => read_planes(cursor, exponent, count, out)?,
+        _ => return Err(Damaged("a column of values has a form that does not exist")),
     }
     if head & EXCEPTIONS != 0 {
         let mut at = start;
@@ -200,8 +224,66 @@ pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<f64>) 
     Ok(())
 }
 
-fn constant(cursor: &mut Cursor<'_>, exponent: u8) -> Decoded<f64> {
-    if exponent == BITS { Ok(f64::from_bits(cursor.u64()?)) } else { Ok(unscale(cursor.signed()?, exponent)) }
+/// Reads base and factor, and the first value.
+fn read_base(cursor: &mut Cursor<'_>, exponent: u8, count: usize, out: &mut Vec<f64>) -> Decoded<(i64, i64)> {
+    let base = cursor.signed()?;
+    let factor = cursor.varint()? as i64;
+    out.reserve(count);
+    out.push(unscale(base, exponent));
+    Ok((base, factor))
+}
+
+/// Makes values of the numbers of a block.
+#[inline]
+fn put_values(numbers: &mut [i64], (base, factor): (i64, i64), exponent: u8, out: &mut Vec<f64>) {
+    if factor == 1 {
+        numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base));
+    } else {
+        numbers.iter_mut().for_each(|n| *n = n.wrapping_mul(factor).wrapping_add(base));
+    }
+    unscale_all(numbers, exponent, out);
+}
+
+fn read_packed(cursor: &mut Cursor<'_>, exponent: u8, count: usize, out: &mut Vec<f64>) -> Decoded<()> {
+    let base = read_base(cursor, exponent, count, out)?;
+    let mut carry = Carry::default();
+    let mut block = [0i64; BLOCK];
+    let mut left = count - 1;
+    while left > 0 {
+        let numbers = &mut block[..left.min(BLOCK)];
+        read_block(cursor, &mut carry, numbers)?;
+        put_values(numbers, base, exponent, out);
+        left -= numbers.len();
+    }
+    Ok(())
+}
+
+fn read_planes(cursor: &mut Cursor<'_>, exponent: u8, count: usize, out: &mut Vec<f64>) -> Decoded<()> {
+    let base = read_base(cursor, exponent, count, out)?;
+    let rest = count - 1;
+    let planes = usize::from(cursor.u8()?);
+    if planes > 8 {
+        return Err(Damaged("a column has more planes than a number has bytes"));
+    }
+    let bytes = cursor.take(planes * rest)?;
+    let mut last = 0i64;
+    let mut block = [0i64; BLOCK];
+    for from in (0..rest).step_by(BLOCK) {
+        let numbers = &mut block[..(rest - from).min(BLOCK)];
+        let mut differences = [0u64; BLOCK];
+        for (nth, plane) in bytes.chunks_exact(rest).enumerate() {
+            let plane = plane.get(from..from + numbers.len()).unwrap_or_default();
+            for (difference, &byte) in differences.iter_mut().zip(plane) {
+                *difference |= u64::from(byte) << (8 * nth);
+            }
+        }
+        for (number, &difference) in numbers.iter_mut().zip(&differences) {
+            last = last.wrapping_add(unzigzag(difference));
+            *number = last;
+        }
+        put_values(numbers, base, exponent, out);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -210,8 +292,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn round_trip(values: &[f64]) -> usize {
+        round_trip_as(values, Target::Compressed);
+        round_trip_as(values, Target::Stored)
+    }
+
+    fn round_trip_as(values: &[f64], target: Target) -> usize {
         let mut bytes = Vec::new();
-        encode(values, &mut Scratch::default(), &mut bytes);
+        encode(values, target, &mut Scratch::default(), &mut bytes);
         let mut out = vec![1.5];
         let mut cursor = Cursor::new(&bytes);
         decode(&mut cursor, values.len(), &mut out).unwrap();
@@ -224,11 +311,13 @@ mod tests {
     #[test]
     fn the_page_shows_what_is_written() {
         let page = include_str!("../../docs/format/column.md");
-        let hex = page.split("```hex").nth(1).unwrap().split("```").next().unwrap();
-        let mut bytes = Vec::new();
-        encode(&[5.0, 7.0, 9.0, 9.5, model::STALE_NAN], &mut Scratch::default(), &mut bytes);
-        let got: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(got.join(" "), hex.split_whitespace().collect::<Vec<_>>().join(" "));
+        for (nth, target) in [(1, Target::Stored), (2, Target::Compressed)] {
+            let hex = page.split("```hex").nth(nth).unwrap().split("```").next().unwrap();
+            let mut bytes = Vec::new();
+            encode(&[5.0, 7.0, 9.0, 9.5, model::STALE_NAN], target, &mut Scratch::default(), &mut bytes);
+            let got: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(got.join(" "), hex.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
     }
 
     #[test]

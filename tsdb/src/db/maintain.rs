@@ -3,26 +3,34 @@
 //! [`Db::maintain`] does what is due, one thing after the other, in the caller's thread; it never holds a lock that writers wait for
 //! longer than it takes to look at one shard. A step that fails is reported and tried again the next time; the others go on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use disk::IoContext;
 use disk::retention::Part;
 use disk::space::Brake;
 use disk::{Space, SyncPolicy};
-use model::SampleColumns;
+use model::Labels;
 
 use super::Db;
 use super::open::{WAL_DIR, remove_block};
 use crate::block::{BLOCKS_DIR, Block, BlockMeta, BlockWriter, CompactionMeta, Origin};
 use crate::error::Error;
+use crate::head::SeriesRef;
 use crate::options::BLOCK_RANGE_MS;
+use crate::samples::Samples;
 use crate::ulid::Ulid;
+use crate::view::View;
 
 /// Three ranges of the smallest blocks: what is written at once when memory allows.
 const LATE_RANGE_MS: i64 = 3 * BLOCK_RANGE_MS;
 
 /// The log rotates this long before the edge of a block range, so that a segment holds little of the next range.
 const ROTATE_BEFORE_MS: i64 = 60_000;
+
+/// More late samples than this are written without waiting for the next cut.
+const MAX_LATE_SAMPLES: u64 = 1 << 20;
 
 /// What a removed series leaves behind is kept this long for batches that were under way.
 const DEPARTED_FOR_MS: i64 = 60_000;
@@ -32,14 +40,14 @@ const DEPARTED_FOR_MS: i64 = 60_000;
 pub(super) struct State {
     /// End of the range that was cut, while its samples are still in memory.
     to_forget: Option<i64>,
+    /// Number of the last freezing of late samples; they are in blocks.
+    freezing: u64,
     /// When series were removed the last time.
     removed_at: Option<i64>,
     /// Range edge for which the log was rotated.
     rotated_for: Option<i64>,
     /// Bytes of the log when the head was cut the last time.
     log_bytes_at_cut: u64,
-    /// Blocks made so far: part of their names.
-    made: u64,
 }
 
 /// What a call of [`Db::maintain`] did.
@@ -81,7 +89,7 @@ impl Db {
     pub(super) fn brake(&self, reason: Option<String>) {
         let on = reason.is_some();
         *self.braked.lock() = reason;
-        self.is_braked.store(on, std::sync::atomic::Ordering::Release);
+        self.is_braked.store(on, Ordering::Release);
     }
 
     fn watch_device(&self) -> Result<(), Error> {
@@ -109,28 +117,67 @@ impl Db {
         if at_edge || self.log.stats().segment_bytes > self.options.wal_segment_bytes {
             self.log.rotate()?;
             self.head.begin_base(&self.log);
+            self.log_metadata()?;
         }
         state.rotated_for = Some(edge);
         Ok(())
     }
 
-    /// Writes complete ranges of the head as blocks.
+    /// Writes complete ranges of the head as blocks, and late samples of ranges before as blocks of their own.
     fn cut_head(&self, state: &mut State, now_ms: i64, report: &mut Maintenance) -> Result<(), Error> {
         // One call writes a few blocks at most; a long backlog takes several calls.
         for _ in 0..4 {
             let Some((from_ms, to_ms)) = self.range_to_cut(state) else { break };
             self.head.raise_cut(to_ms);
-            let meta = self.write_range(state, now_ms, from_ms, to_ms)?;
-            let mut blocks = self.view().blocks.clone();
-            if let Some(meta) = meta {
-                let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
-                blocks.push(Arc::new(Block::open(&*self.files, &dir)?));
-                report.written.push(meta);
-            }
-            self.views.publish(blocks, to_ms);
-            state.to_forget = Some(to_ms);
+            self.write_blocks(state, now_ms, Some((from_ms, to_ms)), report)?;
             state.log_bytes_at_cut = self.log.stats().bytes;
         }
+        if self.head.late_count() > MAX_LATE_SAMPLES {
+            self.write_blocks(state, now_ms, None, report)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the samples of a range, if one is given, and late samples; then publishes the blocks.
+    fn write_blocks(
+        &self,
+        state: &mut State,
+        now_ms: i64,
+        range: Option<(i64, i64)>,
+        report: &mut Maintenance,
+    ) -> Result<(), Error> {
+        let view = self.view();
+        let head_from_ms = range.map_or(view.head_from_ms, |(_, to_ms)| to_ms);
+        let mut written = Vec::new();
+        // What was frozen before has to leave memory first: it would be written twice.
+        let mut late_ranges = BTreeSet::new();
+        if state.to_forget.is_none() && self.head.late_count() > 0 {
+            let (ranges, freezing) = self.head.freeze_late(head_from_ms, BLOCK_RANGE_MS);
+            late_ranges = ranges;
+            state.freezing = freezing;
+        }
+        if let Some((from_ms, to_ms)) = range {
+            late_ranges.retain(|start| *start < from_ms || *start >= to_ms);
+            let series = self.head.series_before(to_ms);
+            written.extend(self.write_range(now_ms, (from_ms, to_ms), Origin::Head, &series)?);
+        }
+        if !late_ranges.is_empty() {
+            let series = self.head.series_with_frozen();
+            for start in late_ranges {
+                let range = (start, start + BLOCK_RANGE_MS);
+                written.extend(self.write_range(now_ms, range, Origin::Late, &series)?);
+            }
+        }
+        let mut added = Vec::new();
+        for meta in written {
+            added.push(self.open_block(&meta)?);
+            report.written.push(meta);
+        }
+        self.views.update(|view| {
+            let blocks = view.blocks.iter().cloned().chain(added).collect();
+            View { blocks, head_from_ms }
+        });
+        state.to_forget = Some(head_from_ms);
         Ok(())
     }
 
@@ -155,23 +202,23 @@ impl Db {
             .then_some((edge_before(first, BLOCK_RANGE_MS), early))
     }
 
-    /// Writes the head's samples in `[from_ms, to_ms)` as a block; `None` when there are none.
+    /// Writes samples of the head in `[from_ms, to_ms)` as a block: all of them, or late ones; `None` when there are none.
     fn write_range(
         &self,
-        state: &mut State,
         now_ms: i64,
-        from_ms: i64,
-        to_ms: i64,
+        (from_ms, to_ms): (i64, i64),
+        origin: Origin,
+        series: &[(Labels, SeriesRef)],
     ) -> Result<Option<BlockMeta>, Error> {
-        let ulid = self.next_ulid(state, now_ms, from_ms, to_ms);
+        let ulid = self.next_ulid(now_ms, from_ms, to_ms);
         let dir = self.dir.join(BLOCKS_DIR).join(ulid.to_string());
         let mut writer = BlockWriter::create(self.files.clone(), dir)?;
-        let mut columns = SampleColumns::new();
-        for (labels, series) in self.head.series_before(to_ms) {
-            columns.clear();
-            let read = self.head.read(series, from_ms, to_ms - 1, &mut columns);
+        let in_order = origin == Origin::Head;
+        let mut samples = Samples::default();
+        for (labels, series) in series {
+            let read = self.head.read_to_write(*series, from_ms, to_ms - 1, in_order, &mut samples);
             read.map_err(|damage| Error::Corrupt { path: "head".into(), offset: 0, what: damage.0.to_owned() })?;
-            writer.push(&labels, &columns)?;
+            writer.push(labels, &samples)?;
         }
         if writer.stats().num_samples == 0 {
             writer.abandon()?;
@@ -182,8 +229,8 @@ impl Db {
             ulid,
             min_time: from_ms,
             max_time: to_ms,
-            origin: Origin::Head,
-            head_cut: Some(to_ms),
+            origin,
+            head_cut: in_order.then_some(to_ms),
             stats,
             compaction: CompactionMeta { level: 1, sources: vec![ulid], parents: Vec::new() },
             checksum: 0,
@@ -191,11 +238,12 @@ impl Db {
         Ok(Some(meta))
     }
 
-    fn next_ulid(&self, state: &mut State, now_ms: i64, from_ms: i64, to_ms: i64) -> Ulid {
+    /// A name for a new block.
+    pub(super) fn next_ulid(&self, now_ms: i64, from_ms: i64, to_ms: i64) -> Ulid {
         loop {
-            state.made += 1;
+            let made = self.blocks_made.fetch_add(1, Ordering::Relaxed);
             let mut seed = Vec::with_capacity(40);
-            for number in [self.log.stats().segment as i64, state.made as i64, from_ms, to_ms, now_ms] {
+            for number in [self.log.stats().segment as i64, made as i64, from_ms, to_ms, now_ms] {
                 seed.extend_from_slice(&number.to_le_bytes());
             }
             let ulid = Ulid::new(now_ms, xxhash_rust::xxh3::xxh3_128(&seed));
@@ -221,7 +269,7 @@ impl Db {
             all.iter().for_each(|keys| keys.sweep(&self.head));
         }
         let least = self.head.begin_base(&self.log);
-        self.log.remove_before(cut_ms, least)?;
+        self.log.remove_before(cut_ms, state.freezing, least)?;
         state.to_forget = None;
         Ok(())
     }
@@ -244,14 +292,24 @@ impl Db {
             return Ok(());
         }
         let gone: Vec<_> = expired.iter().filter_map(|&(at, _)| view.blocks.get(at).cloned()).collect();
-        let kept = view.blocks.iter().filter(|block| !gone.iter().any(|g| g.ulid() == block.ulid())).cloned().collect();
-        self.views.publish(kept, view.head_from_ms);
-        for block in gone {
-            // Readers that have it open go on reading it.
-            remove_block(&*self.files, block.dir())?;
-            report.removed.push(block.meta().clone());
-        }
+        self.drop_blocks(&gone, None)?;
+        report.removed.extend(gone.iter().map(|block| block.meta().clone()));
         Ok(())
+    }
+
+    /// Takes blocks out of the view, perhaps putting another one in their place, and removes them from the disk. Readers that have them
+    /// open go on reading them.
+    pub(super) fn drop_blocks(&self, gone: &[Arc<Block>], instead: Option<Arc<Block>>) -> Result<(), Error> {
+        self.views.update(|view| {
+            let kept = view.blocks.iter().filter(|block| !gone.iter().any(|g| g.ulid() == block.ulid()));
+            View { blocks: kept.cloned().chain(instead).collect(), head_from_ms: view.head_from_ms }
+        });
+        gone.iter().try_for_each(|block| remove_block(&*self.files, block.dir()))
+    }
+
+    pub(super) fn open_block(&self, meta: &BlockMeta) -> Result<Arc<Block>, Error> {
+        let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
+        Ok(Arc::new(Block::open(&*self.files, &dir, &self.cache)?))
     }
 
     fn log_bytes(&self) -> Result<u64, Error> {

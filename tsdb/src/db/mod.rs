@@ -3,6 +3,7 @@
 //! Writing: [`crate::Appender`] → [`Head::commit`] (memory, record) → [`Log::commit`] (device). Reading: [`crate::select`] over a
 //! [`View`]. Everything else ([`maintain`]) is done by whoever calls [`Db::maintain`].
 
+mod compact;
 mod maintain;
 mod open;
 
@@ -17,12 +18,14 @@ use model::{LabelQuery, Labels, Matcher, SelectHints, Selection, SeriesSource, S
 use parking_lot::Mutex;
 
 pub use self::maintain::Maintenance;
-use crate::appender::{Appender, CommitReport};
-use crate::block::BlockMeta;
+use crate::appender::{Appender, CommitReport, ExemplarRefusal};
+use crate::block::{BlockMeta, PageCache};
 use crate::error::Error;
-use crate::head::{CommitBuffers, Head, HeadUsage, NewSeriesRow, SeriesRef};
-use crate::log::Log;
+use crate::exemplars::{ExemplarSeries, Exemplars};
+use crate::head::{CommitBuffers, Head, HeadUsage, Logged, NewSeriesRow, SeriesRef};
 use crate::log::replay::{Damage, Progress};
+use crate::log::{Log, extras};
+use crate::metadata::{Metadata, MetadataTable};
 use crate::options::Options;
 use crate::raw::RawKeys;
 use crate::select::{DbSelection, collect};
@@ -45,9 +48,15 @@ pub struct Db {
     head: Head,
     log: Log,
     views: Views,
+    cache: Arc<PageCache>,
+    exemplars: Mutex<Exemplars>,
+    metadata: Mutex<MetadataTable>,
     buffers: Mutex<Vec<CommitBuffers>>,
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,
+    compaction: Mutex<compact::State>,
+    /// Blocks made since opening: part of their names.
+    blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].
     to_replay: Mutex<Option<Vec<Segment>>>,
     progress: Progress,
@@ -70,6 +79,8 @@ pub struct DbStats {
     pub head_range_ms: Option<(i64, i64)>,
     /// Samples appended since opening.
     pub samples_appended: u64,
+    /// Of these, samples that came out of order.
+    pub samples_late: u64,
     /// Samples that were there already.
     pub samples_duplicate: u64,
     /// Samples refused as [`crate::Reason::OutOfOrder`].
@@ -84,6 +95,8 @@ pub struct DbStats {
     pub series_created: u64,
     /// Series removed from memory since opening.
     pub series_removed: u64,
+    /// Exemplars kept.
+    pub exemplars: u64,
     /// Blocks.
     pub blocks: u64,
     /// Bytes of the blocks.
@@ -200,13 +213,72 @@ impl Db {
     }
 
     pub(crate) fn commit(&self, buffers: &mut CommitBuffers) -> Result<CommitReport, Error> {
-        if buffers.pending.is_empty() {
+        if buffers.is_empty() {
             return Ok(CommitReport::default());
         }
         self.check_writable()?;
+        let mut report = CommitReport::default();
+        self.take_extras(buffers, &mut report);
         let (outcome, logged) = self.head.commit(buffers, &self.log);
         self.log.commit(logged)?;
-        Ok(CommitReport { accepted: outcome.accepted + outcome.duplicates, refused: outcome.refused })
+        report.accepted = outcome.accepted + outcome.duplicates;
+        report.refused = outcome.refused;
+        Ok(report)
+    }
+
+    /// Takes exemplars and metadata, and writes down those that are new.
+    fn take_extras(&self, buffers: &mut CommitBuffers, report: &mut CommitReport) {
+        let CommitBuffers { exemplars, metadata, extras: out, .. } = buffers;
+        for (series, exemplar) in exemplars.drain(..) {
+            let Some(labels) = self.head.with_series(series, |series| series.labels().clone()) else { continue };
+            match self.exemplars.lock().add(&labels, &exemplar) {
+                Ok(new) => {
+                    report.exemplars_accepted += 1;
+                    if new {
+                        extras::put_exemplar(out, &labels, &exemplar);
+                    }
+                }
+                Err(reason) => report.exemplars_refused.push(ExemplarRefusal { labels, exemplar, reason }),
+            }
+        }
+        for (metric, metadata) in metadata.drain(..) {
+            if let Some(kept) = self.metadata.lock().set(&metric, metadata) {
+                extras::put_metadata(out, &metric, &kept);
+            }
+        }
+    }
+
+    /// Writes all metadata to the log again: a segment has to hold it before older ones go.
+    fn log_metadata(&self) -> Result<(), Error> {
+        let mut out = Vec::new();
+        for (metric, metadata) in self.metadata.lock().iter() {
+            extras::put_metadata(&mut out, metric, metadata);
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (mut content, mut packed) = (Vec::new(), Vec::new());
+        self.log.begin(&mut content);
+        extras::put_section(&mut content, &out);
+        let logged = self.log.append(&content, &mut packed).map_or(Logged::Kept, Logged::At);
+        self.log.commit(logged)
+    }
+
+    /// What is known of a metric, by its (family) name.
+    pub fn metadata(&self, metric: &str) -> Option<Metadata> {
+        self.metadata.lock().get(metric).cloned()
+    }
+
+    /// What is known of the first `limit` metrics (0: of all), in the order of their names.
+    pub fn all_metadata(&self, limit: usize) -> Vec<(String, Metadata)> {
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let table = self.metadata.lock();
+        table.iter().take(limit).map(|(metric, metadata)| (metric.to_owned(), metadata.clone())).collect()
+    }
+
+    /// The exemplars in `[start_ms, end_ms]` of the series that satisfy at least one selector, in the order of the label sets.
+    pub fn exemplars(&self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) -> Vec<ExemplarSeries> {
+        self.exemplars.lock().select(selectors, start_ms, end_ms)
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -267,6 +339,7 @@ impl Db {
             head_series: self.head.series_count(),
             head_range_ms: (min_ms <= max_ms).then_some((min_ms, max_ms)),
             samples_appended: get(&counters.appended),
+            samples_late: get(&counters.late),
             samples_duplicate: get(&counters.duplicates),
             samples_out_of_order: get(&counters.out_of_order),
             samples_out_of_bounds: get(&counters.out_of_bounds),
@@ -274,6 +347,7 @@ impl Db {
             samples_conflicting: get(&counters.conflicting),
             series_created: get(&counters.created),
             series_removed: get(&counters.removed),
+            exemplars: self.exemplars.lock().len() as u64,
             blocks: view.blocks.len() as u64,
             block_bytes: view.blocks.iter().map(|block| block.bytes()).sum(),
             wal,

@@ -9,12 +9,14 @@ use disk::wal::list_segments;
 use disk::{Files, IoContext, WalOptions};
 use parking_lot::Mutex;
 
-use super::{Db, maintain};
-use crate::block::{BLOCKS_DIR, Block, TEMPORARY};
+use super::{Db, compact, maintain};
+use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
+use crate::exemplars::Exemplars;
 use crate::head::{Head, HeadOptions};
-use crate::log::Log;
+use crate::log::extras::Extra;
 use crate::log::replay::{Damage, Progress, replay};
+use crate::log::{BaseUse, Log};
 use crate::options::{BLOCK_RANGE_MS, Options};
 use crate::ulid::Ulid;
 use crate::view::Views;
@@ -37,7 +39,8 @@ impl Db {
             std::io::ErrorKind::WouldBlock => Error::Locked { path: lock_path.clone() },
             _ => disk::Error::Io { op: "lock", path: lock_path.clone(), source }.into(),
         })?;
-        let (blocks, damage) = open_blocks(&files, &blocks_dir)?;
+        let cache = Arc::new(PageCache::new(options.page_cache_bytes));
+        let (blocks, damage) = open_blocks(&files, &blocks_dir, &cache)?;
         let cut_ms = blocks.iter().filter_map(|block| block.meta().head_cut).max().unwrap_or(i64::MIN);
         let wal_dir = dir.join(WAL_DIR);
         let segments = list_segments(&*files, &wal_dir)?;
@@ -51,9 +54,14 @@ impl Db {
             head: Head::new(head_options, cut_ms),
             log,
             views: Views::new(blocks, cut_ms),
+            cache,
+            exemplars: Mutex::new(Exemplars::new(options.max_exemplars)),
+            metadata: Mutex::default(),
             buffers: Mutex::default(),
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
+            compaction: Mutex::new(compact::State::default()),
+            blocks_made: AtomicU64::new(0),
             to_replay: Mutex::new(Some(segments)),
             progress: Progress::default(),
             replaying: AtomicBool::new(true),
@@ -91,8 +99,16 @@ impl Db {
         }
         let unlisted = replayed.damage_count.saturating_sub(replayed.damage.len() as u64);
         self.damage_count.fetch_add(unlisted, Ordering::Relaxed);
-        for (base, max_ms) in replayed.used {
-            self.log.leave_base(base, max_ms);
+        for (base, (max_ms, late)) in replayed.used {
+            let freezing = if late { self.head.next_freezing() } else { 0 };
+            self.log.leave_base(BaseUse { base, max_ms, freezing });
+        }
+        for extra in replayed.extras {
+            match extra {
+                // It was taken when it was written.
+                Extra::Exemplar(series, exemplar) => drop(self.exemplars.lock().add(&series, &exemplar)),
+                Extra::Metadata(metric, metadata) => drop(self.metadata.lock().set(&metric, metadata)),
+            }
         }
         self.replaying.store(false, Ordering::Release);
         Ok(())
@@ -112,7 +128,11 @@ impl Db {
 }
 
 /// Opens all blocks; what cannot be opened is reported and left where it is.
-fn open_blocks(files: &Arc<dyn Files>, dir: &Path) -> Result<(Vec<Arc<Block>>, Vec<Damage>), Error> {
+fn open_blocks(
+    files: &Arc<dyn Files>,
+    dir: &Path,
+    cache: &Arc<PageCache>,
+) -> Result<(Vec<Arc<Block>>, Vec<Damage>), Error> {
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     let mut damage = Vec::new();
     for entry in files.read_dir(dir).at("list", dir)? {
@@ -124,7 +144,7 @@ fn open_blocks(files: &Arc<dyn Files>, dir: &Path) -> Result<(Vec<Arc<Block>>, V
         if !entry.is_dir || entry.name.parse::<Ulid>().is_err() {
             continue;
         }
-        match Block::open(&**files, &path) {
+        match Block::open(&**files, &path, cache) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error) => damage.push(Damage { path, offset: 0, what: format!("a block is left out: {error}") }),
         }
@@ -145,6 +165,10 @@ pub(super) fn remove_block(files: &dyn Files, dir: &Path) -> Result<(), Error> {
     let aside = PathBuf::from(name);
     if files.exists(&aside) {
         files.remove_dir_all(&aside).at("remove", &aside)?;
+    }
+    if !files.exists(dir) {
+        // Expired while it was being merged, or the other way round.
+        return Ok(());
     }
     files.rename(dir, &aside).at("rename", dir)?;
     if let Some(parent) = dir.parent() {

@@ -9,29 +9,36 @@
 //! Invariants: records of a shard stand in the log in the order in which the shard took them; what is in memory is in the log or in its
 //! backlog; a series is in the index from its first sample until it is removed.
 
+pub(crate) mod rare;
 pub(crate) mod series;
 mod shard;
 mod slab;
 mod table;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use disk::Position;
 use hashbrown::HashMap;
 use model::index::{MemoryIndex, select};
-use model::{Labels, Matcher, SampleColumns};
+use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use self::series::{Bounds, Series};
+pub(crate) use self::series::ReadRange;
+use self::series::{Admission, Bounds, Offer, Series};
 pub use self::series::{MAX_TIMESTAMP_MS, Reason};
 use self::shard::Shard;
 use self::table::SeriesTable;
-use crate::codec::bytes::{Decoded, put_varint};
+use crate::codec::bytes::{Decoded, put_prefixed, put_varint};
+use crate::codec::histogram::NativeHistogram;
 use crate::error::Error;
-use crate::log::Log;
-use crate::log::section::{LoggedSample, SectionWriter};
+use crate::exemplars::Exemplar;
+use crate::log::section::{Logged as LoggedSection, SectionWriter};
+use crate::log::{Log, extras};
+use crate::metadata::Metadata;
+use crate::samples::{Samples, Sink};
 
 /// Number of shards, a power of two.
 pub(crate) const SHARDS: usize = 16;
@@ -47,6 +54,14 @@ pub(crate) struct SeriesId(u32);
 impl SeriesId {
     fn new(shard: u32, place: u32) -> Self {
         Self(shard << PLACE_BITS | place)
+    }
+
+    pub(crate) fn from_index(id: u32) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn to_index(self) -> u32 {
+        self.0
     }
 
     #[inline]
@@ -75,6 +90,17 @@ pub(crate) struct Pending {
     pub(crate) generation: u32,
     pub(crate) timestamp_ms: i64,
     pub(crate) value: f64,
+}
+
+/// A histogram waiting for its commit.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingHistogram {
+    pub(crate) series: SeriesId,
+    pub(crate) generation: u32,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) histogram: NativeHistogram,
+    /// Start timestamp, 0 when unknown.
+    pub(crate) start_ms: i64,
 }
 
 /// A sample that was not taken.
@@ -109,11 +135,14 @@ pub(crate) enum Logged {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) accepted: u64,
+    /// Of those accepted, samples out of order.
+    pub(crate) late: u64,
     pub(crate) duplicates: u64,
     pub(crate) refused: Vec<Refusal>,
     pub(crate) new_series: Vec<(SeriesId, Labels)>,
-    /// Samples of series that are gone.
-    pub(crate) unknown: Vec<Pending>,
+    /// Samples of series that are gone, with their start timestamps.
+    pub(crate) unknown: Vec<(Pending, i64)>,
+    pub(crate) unknown_histograms: Vec<PendingHistogram>,
     pub(crate) max_ms: i64,
     pub(crate) min_ms: i64,
 }
@@ -122,10 +151,12 @@ impl Default for Outcome {
     fn default() -> Self {
         Self {
             accepted: 0,
+            late: 0,
             duplicates: 0,
             refused: Vec::new(),
             new_series: Vec::new(),
             unknown: Vec::new(),
+            unknown_histograms: Vec::new(),
             max_ms: i64::MIN,
             min_ms: i64::MAX,
         }
@@ -140,6 +171,36 @@ impl Outcome {
         self.min_ms = self.min_ms.min(timestamp_ms);
     }
 
+    /// Notes a sample that is not in order; true when it is to be taken as a late one.
+    #[cold]
+    fn settle(&mut self, admission: Admission, series: &Series, timestamp_ms: i64) -> bool {
+        match admission {
+            Admission::InOrder => true,
+            Admission::OutOfOrder => {
+                self.accepted += 1;
+                self.late += 1;
+                self.min_ms = self.min_ms.min(timestamp_ms);
+                true
+            }
+            Admission::Duplicate => {
+                self.duplicates += 1;
+                false
+            }
+            Admission::Refused(reason) => {
+                self.refuse(series.labels().clone(), timestamp_ms, reason);
+                false
+            }
+        }
+    }
+
+    /// Notes a series that has a sample now, so that the index learns of it.
+    fn show(&mut self, shard: u32, place: u32, series: &mut Series) {
+        if !series.indexed {
+            series.indexed = true;
+            self.new_series.push((SeriesId::new(shard, place), series.labels().clone()));
+        }
+    }
+
     #[cold]
     fn refuse(&mut self, labels: Labels, timestamp_ms: i64, reason: Reason) {
         self.refused.push(Refusal { labels, timestamp_ms, reason });
@@ -150,6 +211,13 @@ impl Outcome {
 #[derive(Default)]
 pub(crate) struct CommitBuffers {
     pub(crate) pending: Vec<Pending>,
+    /// Start timestamps by place in `pending`, ascending.
+    pub(crate) starts: Vec<(u32, i64)>,
+    pub(crate) histograms: Vec<PendingHistogram>,
+    pub(crate) exemplars: Vec<(SeriesRef, Exemplar)>,
+    pub(crate) metadata: Vec<(String, Metadata)>,
+    /// Exemplars and metadata that were taken, as the log has them.
+    pub(crate) extras: Vec<u8>,
     order: Vec<u32>,
     section: SectionWriter,
     content: Vec<u8>,
@@ -158,6 +226,21 @@ pub(crate) struct CommitBuffers {
 }
 
 impl CommitBuffers {
+    /// Forgets what was collected.
+    pub(crate) fn clear(&mut self) {
+        self.pending.clear();
+        self.starts.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+        self.extras.clear();
+    }
+
+    /// Whether nothing was collected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty() && self.metadata.is_empty()
+    }
+
     /// Whether they are worth keeping: not after one huge batch.
     pub(crate) fn is_small(&self) -> bool {
         self.pending.capacity() <= 1 << 17 && self.content.capacity() <= 4 << 20 && self.packed.capacity() <= 4 << 20
@@ -185,6 +268,10 @@ pub(crate) struct Head {
     min_ms: AtomicI64,
     max_ms: AtomicI64,
     series: AtomicU64,
+    /// Late samples taken since they were written the last time.
+    late: AtomicU64,
+    /// How often late samples were frozen.
+    freezings: AtomicU64,
     /// Counts removals from the index: tells a selection that a place may hold another series by now.
     removals: AtomicU64,
     /// Label sets of series removed lately: a batch may still name them.
@@ -198,6 +285,7 @@ pub(crate) struct Head {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) appended: AtomicU64,
+    pub(crate) late: AtomicU64,
     pub(crate) duplicates: AtomicU64,
     pub(crate) out_of_order: AtomicU64,
     pub(crate) out_of_bounds: AtomicU64,
@@ -219,6 +307,8 @@ impl Head {
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             series: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            freezings: AtomicU64::new(0),
             removals: AtomicU64::new(0),
             departed: Mutex::default(),
             next_shard: AtomicU64::new(0),
@@ -296,15 +386,15 @@ impl Head {
     pub(crate) fn commit(&self, buffers: &mut CommitBuffers, log: &Log) -> (Outcome, Logged) {
         let mut outcome = Outcome::default();
         let mut logged = self.take(buffers, log, &mut outcome);
-        if !outcome.unknown.is_empty() {
+        if !outcome.unknown.is_empty() || !outcome.unknown_histograms.is_empty() {
             self.find_departed(buffers, &mut outcome);
             let again = self.take(buffers, log, &mut outcome);
             if again != Logged::Nothing {
                 logged = again;
             }
-            for pending in std::mem::take(&mut outcome.unknown) {
-                outcome.refuse(Labels::empty(), pending.timestamp_ms, Reason::UnknownSeries);
-            }
+            let times = outcome.unknown.drain(..).map(|(pending, _)| pending.timestamp_ms);
+            let times: Vec<i64> = times.chain(outcome.unknown_histograms.drain(..).map(|p| p.timestamp_ms)).collect();
+            times.into_iter().for_each(|time| outcome.refuse(Labels::empty(), time, Reason::UnknownSeries));
         }
         self.counters.note(&outcome);
         (outcome, logged)
@@ -313,14 +403,27 @@ impl Head {
     /// Names anew the samples whose series left memory between being resolved and now.
     #[cold]
     fn find_departed(&self, buffers: &mut CommitBuffers, outcome: &mut Outcome) {
-        buffers.pending.clear();
+        buffers.clear();
         let mut row = NewSeriesRow::default();
-        for pending in std::mem::take(&mut outcome.unknown) {
-            let series = SeriesRef { id: pending.series, generation: pending.generation };
-            let labels = self.departed.lock().get(&series).cloned();
-            match labels.and_then(|labels| self.resolve(&labels, &mut row).ok()) {
+        let mut again = |id, generation| {
+            let labels = self.departed.lock().get(&SeriesRef { id, generation }).cloned();
+            labels.and_then(|labels| self.resolve(&labels, &mut row).ok())
+        };
+        for (pending, start_ms) in std::mem::take(&mut outcome.unknown) {
+            match again(pending.series, pending.generation) {
                 Some(SeriesRef { id, generation }) => {
-                    buffers.pending.push(Pending { series: id, generation, ..pending })
+                    if start_ms != 0 {
+                        buffers.starts.push((buffers.pending.len() as u32, start_ms));
+                    }
+                    buffers.pending.push(Pending { series: id, generation, ..pending });
+                }
+                None => outcome.refuse(Labels::empty(), pending.timestamp_ms, Reason::UnknownSeries),
+            }
+        }
+        for pending in std::mem::take(&mut outcome.unknown_histograms) {
+            match again(pending.series, pending.generation) {
+                Some(SeriesRef { id, generation }) => {
+                    buffers.histograms.push(PendingHistogram { series: id, generation, ..pending });
                 }
                 None => outcome.refuse(Labels::empty(), pending.timestamp_ms, Reason::UnknownSeries),
             }
@@ -328,7 +431,8 @@ impl Head {
     }
 
     fn take(&self, buffers: &mut CommitBuffers, log: &Log, outcome: &mut Outcome) -> Logged {
-        let groups = group_by_shard(&buffers.pending, &mut buffers.order);
+        let CommitBuffers { pending, starts, histograms, extras, order, section, content, body, packed, .. } = buffers;
+        let groups = group_by_shard(pending, histograms, order);
         let mut shards: SmallVec<[RwLockWriteGuard<'_, Shard>; 4]> = SmallVec::new();
         for group in &groups {
             shards.push(self.shard(group.shard).write());
@@ -336,37 +440,49 @@ impl Head {
         // Read with the locks held: a cut raises it and then passes through every shard.
         let bounds = self.bounds();
         let base = log.base();
-        log.begin(&mut buffers.content);
-        let empty = buffers.content.len();
+        log.begin(content);
+        let empty = content.len();
+        let start_of = |at: usize| match starts.is_empty() {
+            true => 0,
+            false => starts.binary_search_by_key(&(at as u32), |(at, _)| *at).map_or(0, |found| starts[found].1),
+        };
         for (group, shard) in groups.iter().zip(&mut shards) {
-            if let Some((left, max_ms)) = shard.begin_base(base) {
-                log.leave_base(left, max_ms);
+            if let Some(left) = shard.begin_base(base) {
+                log.leave_base(left);
             }
-            let section = &mut buffers.section;
             if groups.len() == 1 {
-                shard.apply(buffers.pending.iter(), &bounds, section, outcome);
+                let samples = pending.iter().enumerate().map(|(at, sample)| (sample, start_of(at)));
+                shard.apply(samples, &bounds, section, outcome);
             } else {
-                let order = &buffers.order[group.start..group.end];
-                let samples = order.iter().map(|&at| &buffers.pending[at as usize]);
+                let order = &order[group.start..group.end];
+                let samples = order.iter().map(|&at| (&pending[at as usize], start_of(at as usize)));
                 shard.apply(samples, &bounds, section, outcome);
             }
+            if !histograms.is_empty() {
+                let of_shard = histograms.iter().filter(|pending| pending.series.shard() == group.shard);
+                shard.apply_histograms(of_shard, &bounds, section, outcome);
+            }
+            if outcome.late > 0 {
+                shard.note_late(self.next_freezing());
+            }
             if !section.is_empty() {
-                buffers.body.clear();
-                section.finish(shard.next_section(), &mut buffers.body);
-                put_varint(&mut buffers.content, u64::from(shard.number));
-                put_varint(&mut buffers.content, buffers.body.len() as u64);
-                buffers.content.extend_from_slice(&buffers.body);
+                body.clear();
+                section.finish(shard.next_section(), body);
+                put_varint(content, u64::from(shard.number));
+                put_prefixed(content, body);
             }
         }
-        let logged = if buffers.content.len() == empty {
+        extras::put_section(content, extras);
+        let logged = if content.len() == empty {
             Logged::Nothing
         } else {
-            log.append(&buffers.content, &mut buffers.packed).map_or(Logged::Kept, Logged::At)
+            log.append(content, packed).map_or(Logged::Kept, Logged::At)
         };
         self.max_ms.fetch_max(outcome.max_ms, Ordering::AcqRel);
         self.min_ms.fetch_min(outcome.min_ms, Ordering::AcqRel);
         drop(shards);
         self.add_to_index(&mut outcome.new_series);
+        self.late.fetch_add(outcome.late, Ordering::Relaxed);
         logged
     }
 
@@ -379,38 +495,64 @@ impl Head {
         }
     }
 
-    /// Takes samples that the log kept. Samples before the cut are in blocks already.
-    pub(crate) fn restore(&self, samples: &[LoggedSample<SeriesRef>]) {
+    /// Takes what a section of the log holds. Samples before the cut are in blocks already, but for late ones that are only perhaps.
+    pub(crate) fn restore(&self, section: &LoggedSection<SeriesRef>) {
         let mut outcome = Outcome::default();
         let cut_ms = self.cut_ms();
-        for group in samples.chunk_by(|a, b| a.series.id.shard() == b.series.id.shard()) {
+        for &(series, from_ms, start_ms) in &section.starts {
+            let mut shard = self.shard(series.id.shard()).write();
+            if let Some(series) = shard.slab.get_mut(series.id.place(), series.generation) {
+                series.rare_mut().starts.set(from_ms, start_ms);
+            }
+        }
+        for group in section.samples.chunk_by(|a, b| a.series.id.shard() == b.series.id.shard()) {
             let Some(first) = group.first() else { continue };
             let mut shard = self.shard(first.series.id.shard()).write();
             for sample in group {
                 let id = sample.series.id;
                 let Some(series) = shard.slab.get_mut(id.place(), sample.series.generation) else { continue };
-                if sample.timestamp_ms < cut_ms || sample.timestamp_ms <= series.last_ms() {
+                let time = sample.timestamp_ms;
+                if sample.late {
+                    series.insert_late(time, Offer::Float(sample.value));
+                    outcome.min_ms = outcome.min_ms.min(time);
+                    outcome.late += 1;
+                } else if time < cut_ms || time <= series.last_ms() {
                     continue;
+                } else {
+                    series.append(time, sample.value);
+                    outcome.took(time);
                 }
-                series.append(sample.timestamp_ms, sample.value);
-                outcome.took(sample.timestamp_ms);
-                if !series.indexed {
-                    series.indexed = true;
-                    outcome.new_series.push((id, series.labels().clone()));
-                }
+                outcome.show(id.shard() as u32, id.place(), series);
             }
         }
+        for sample in &section.histograms {
+            let id = sample.series.id;
+            let mut shard = self.shard(id.shard()).write();
+            let Some(series) = shard.slab.get_mut(id.place(), sample.series.generation) else { continue };
+            let time = sample.timestamp_ms;
+            if sample.late {
+                series.insert_late(time, Offer::Histogram(&sample.histogram));
+                outcome.min_ms = outcome.min_ms.min(time);
+                outcome.late += 1;
+            } else if time < cut_ms || time <= series.last_ms() {
+                continue;
+            } else {
+                series.append_histogram(time, sample.histogram.clone());
+                outcome.took(time);
+            }
+            outcome.show(id.shard() as u32, id.place(), series);
+        }
+        self.late.fetch_add(outcome.late, Ordering::Relaxed);
         self.max_ms.fetch_max(outcome.max_ms, Ordering::AcqRel);
         self.min_ms.fetch_min(outcome.min_ms, Ordering::AcqRel);
         self.add_to_index(&mut outcome.new_series);
     }
 
-    /// The series that satisfy all matchers and have a sample in `[from_ms, to_ms]`, each as it is at this moment.
+    /// The series that satisfy all matchers and may have a sample in a range, each as it is at this moment.
     pub(crate) fn select(
         &self,
         matchers: &[Matcher],
-        from_ms: i64,
-        to_ms: i64,
+        range: &ReadRange,
         mut visit: impl FnMut(HeadSeries, &Labels),
     ) -> Result<(), model::index::IndexError> {
         let (ids, removals) = {
@@ -427,10 +569,13 @@ impl Head {
             }
             let Some((_, shard)) = &shard else { continue };
             let Some((generation, series)) = shard.slab.at(id.place()) else { continue };
-            let inside = series.first_ms().is_some_and(|first| first <= to_ms) && series.last_ms() >= from_ms;
+            let inside = series.overlaps(range);
             let sure = self.removals.load(Ordering::Acquire) == removals;
             if inside && (sure || matchers.iter().all(|matcher| matcher.matches_labels(series.labels()))) {
-                visit(HeadSeries { series: SeriesRef { id, generation }, until_ms: series.last_ms() }, series.labels());
+                visit(
+                    HeadSeries { series: SeriesRef { id, generation }, until_ms: series.newest_ms() },
+                    series.labels(),
+                );
             }
         }
         Ok(())
@@ -455,9 +600,9 @@ impl Head {
         next.map(|time: i64| time.max(from_ms))
     }
 
-    /// Appends the samples of a series in `[from_ms, to_ms]` to `out`.
-    pub(crate) fn read(&self, series: SeriesRef, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Decoded<()> {
-        self.with_series(series, |series| series.read(from_ms, to_ms, out)).unwrap_or(Ok(()))
+    /// Appends the samples of a series in a range to `out`.
+    pub(crate) fn read(&self, series: SeriesRef, range: &ReadRange, out: &mut dyn Sink) -> Decoded<()> {
+        self.with_series(series, |series| series.read(range, out)).unwrap_or(Ok(()))
     }
 
     /// Looks at a series with its shard locked; `None` when it is gone.
@@ -471,8 +616,8 @@ impl Head {
         self.index.read()
     }
 
-    /// Whether a series has a sample in `[from_ms, to_ms]`, of a set of ids the others removed.
-    pub(crate) fn retain_in_range(&self, ids: &RoaringBitmap, from_ms: i64, to_ms: i64) -> RoaringBitmap {
+    /// Those of some ids whose series may have a sample in a range.
+    pub(crate) fn retain_in_range(&self, ids: &RoaringBitmap, range: &ReadRange) -> RoaringBitmap {
         let mut kept = RoaringBitmap::new();
         let mut shard: Option<(usize, RwLockReadGuard<'_, Shard>)> = None;
         for number in ids {
@@ -483,7 +628,7 @@ impl Head {
             }
             let Some((_, shard)) = &shard else { continue };
             let Some((_, series)) = shard.slab.at(id.place()) else { continue };
-            if series.first_ms().is_some_and(|first| first <= to_ms) && series.last_ms() >= from_ms {
+            if series.overlaps(range) {
                 kept.insert(number);
             }
         }
@@ -498,25 +643,75 @@ impl Head {
         }
     }
 
-    /// All series with samples before `before_ms`, in the order of their label sets.
+    /// Marks the late samples before a time as being written; returns the beginnings of the ranges of `range_ms` that have some, and
+    /// the number of this freezing.
+    pub(crate) fn freeze_late(&self, before_ms: i64, range_ms: i64) -> (BTreeSet<i64>, u64) {
+        // What comes from here on, frozen or not, is said to need the next freezing: that is never too early.
+        let number = self.freezings.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut ranges = BTreeSet::new();
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            for (_, _, series) in shard.slab.iter_mut() {
+                if series.rare().is_some_and(|rare| !rare.late.is_empty()) {
+                    let late = &mut series.rare_mut().late;
+                    late.freeze(before_ms);
+                    ranges.extend(late.frozen_times().map(|time| time.div_euclid(range_ms) * range_ms));
+                }
+            }
+        }
+        (ranges, number)
+    }
+
+    /// The freezing that will cover late samples that come now.
+    pub(crate) fn next_freezing(&self) -> u64 {
+        self.freezings.load(Ordering::Acquire) + 1
+    }
+
+    /// The series with frozen late samples, in the order of their label sets.
+    pub(crate) fn series_with_frozen(&self) -> Vec<(Labels, SeriesRef)> {
+        self.collect_series(|series| series.rare().is_some_and(|rare| rare.late.frozen_times().next().is_some()))
+    }
+
+    /// Late samples in memory, about.
+    pub(crate) fn late_count(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// The series with samples before `before_ms`, in the order of their label sets.
     pub(crate) fn series_before(&self, before_ms: i64) -> Vec<(Labels, SeriesRef)> {
+        self.collect_series(|series| series.first_ms().is_some_and(|first| first < before_ms))
+    }
+
+    fn collect_series(&self, wanted: impl Fn(&Series) -> bool) -> Vec<(Labels, SeriesRef)> {
         let mut found = Vec::new();
         for (number, shard) in self.shards.iter().enumerate() {
             let shard = shard.read();
-            for (place, generation, series) in shard.slab.iter() {
-                if series.first_ms().is_some_and(|first| first < before_ms) {
-                    let id = SeriesId::new(number as u32, place);
-                    found.push((series.labels().clone(), SeriesRef { id, generation }));
-                }
+            for (place, generation, series) in shard.slab.iter().filter(|(_, _, series)| wanted(series)) {
+                let id = SeriesId::new(number as u32, place);
+                found.push((series.labels().clone(), SeriesRef { id, generation }));
             }
         }
         found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         found
     }
 
-    /// Drops samples before `before_ms`, which are in blocks, and the series that have had none since the call before.
+    /// Puts into `all` what a cut has to write of a series.
+    pub(crate) fn read_to_write(
+        &self,
+        series: SeriesRef,
+        from_ms: i64,
+        to_ms: i64,
+        in_order: bool,
+        all: &mut Samples,
+    ) -> Decoded<()> {
+        all.clear();
+        self.with_series(series, |series| series.read_to_write(from_ms, to_ms, in_order, all)).unwrap_or(Ok(()))
+    }
+
+    /// Drops samples before `before_ms` and frozen late ones, which are in blocks, and the series that have had none since the call before.
     pub(crate) fn forget(&self, before_ms: i64) -> u64 {
         let mut removed = 0;
+        let mut late = 0;
         let mut min_ms = i64::MAX;
         // From here on batches lower it again by themselves; only the caller of this function looks at it.
         self.min_ms.store(i64::MAX, Ordering::Release);
@@ -524,7 +719,8 @@ impl Head {
             let mut idle = Vec::new();
             let mut shard = lock.write();
             for (place, generation, series) in shard.slab.iter_mut() {
-                series.forget(before_ms);
+                series.forget(before_ms, true);
+                late += series.rare().map_or(0, |rare| rare.late.count());
                 match series.first_ms() {
                     Some(first) => {
                         series.idle = false;
@@ -541,6 +737,7 @@ impl Head {
             }
         }
         self.min_ms.fetch_min(min_ms, Ordering::AcqRel);
+        self.late.store(late, Ordering::Relaxed);
         self.counters.removed.fetch_add(removed, Ordering::Relaxed);
         removed
     }
@@ -588,8 +785,8 @@ impl Head {
         for shard in &self.shards {
             let mut shard = shard.write();
             let base = log.base();
-            if let Some((left, max_ms)) = shard.begin_base(base) {
-                log.leave_base(left, max_ms);
+            if let Some(left) = shard.begin_base(base) {
+                log.leave_base(left);
             }
             least = least.min(base);
         }
@@ -654,6 +851,7 @@ impl Counters {
             }
         };
         add(&self.appended, outcome.accepted);
+        add(&self.late, outcome.late);
         add(&self.duplicates, outcome.duplicates);
         for refusal in &outcome.refused {
             match refusal.reason {
@@ -692,17 +890,19 @@ struct Group {
 }
 
 /// Sorts the places of samples by shard, keeping their order within one; `order` is left empty when all are in one shard.
-fn group_by_shard(pending: &[Pending], order: &mut Vec<u32>) -> SmallVec<[Group; 4]> {
+fn group_by_shard(pending: &[Pending], histograms: &[PendingHistogram], order: &mut Vec<u32>) -> SmallVec<[Group; 4]> {
     let mut counts = [0usize; SHARDS];
     for sample in pending {
         counts[sample.series.shard() % SHARDS] += 1;
     }
+    let mut with_histograms = [false; SHARDS];
+    histograms.iter().for_each(|pending| with_histograms[pending.series.shard() % SHARDS] = true);
     let mut groups = SmallVec::new();
     let mut starts = [0usize; SHARDS];
     let mut start = 0;
     for (shard, &count) in counts.iter().enumerate() {
         starts[shard] = start;
-        if count > 0 {
+        if count > 0 || with_histograms[shard] {
             groups.push(Group { shard, start, end: start + count });
         }
         start += count;

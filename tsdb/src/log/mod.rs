@@ -12,6 +12,7 @@
 //! log kept, then the backlog, in order. Nothing that memory holds is ever missing from the log for good.
 #![doc = include_str!("../../docs/format/wal.md")]
 
+pub(crate) mod extras;
 pub(crate) mod replay;
 pub(crate) mod section;
 
@@ -49,8 +50,18 @@ pub(crate) struct Log {
     /// Set while batches have to be refused.
     refusing: AtomicBool,
     trouble: Mutex<Trouble>,
-    /// Newest sample by base, for bases no longer written to: what has to be kept.
-    used: Mutex<BTreeMap<u64, i64>>,
+    /// Bases no longer written to, and what of them has to be kept: newest sample, and the freezing that covers late ones.
+    used: Mutex<BTreeMap<u64, (i64, u64)>>,
+}
+
+/// What was written under a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUse {
+    pub(crate) base: u64,
+    /// Newest sample in order.
+    pub(crate) max_ms: i64,
+    /// Number of the freezing of late samples after which none of this base is only in memory; 0: it has none.
+    pub(crate) freezing: u64,
 }
 
 #[derive(Default)]
@@ -198,18 +209,20 @@ impl Log {
         }
     }
 
-    /// Notes that a shard left a base, under which it wrote samples up to `max_ms`.
-    pub(crate) fn leave_base(&self, base: u64, max_ms: i64) {
+    /// Notes that a shard (or a run of the store before) left a base.
+    pub(crate) fn leave_base(&self, left: BaseUse) {
         let mut used = self.used.lock();
-        let entry = used.entry(base).or_insert(max_ms);
-        *entry = (*entry).max(max_ms);
+        let (max_ms, freezing) = used.entry(left.base).or_insert((i64::MIN, 0));
+        *max_ms = (*max_ms).max(left.max_ms);
+        *freezing = (*freezing).max(left.freezing);
     }
 
-    /// Deletes the segments that hold nothing at or after `min_ms`, given the least base that shards still write under.
-    pub(crate) fn remove_before(&self, min_ms: i64, least_open_base: u64) -> Result<usize, Error> {
+    /// Deletes the segments that hold nothing at or after `min_ms` and no late samples beyond a freezing, given the least base that
+    /// shards still write under.
+    pub(crate) fn remove_before(&self, min_ms: i64, frozen: u64, least_open_base: u64) -> Result<usize, Error> {
         let mut used = self.used.lock();
-        let needed = used.iter().find(|&(_, &max_ms)| max_ms >= min_ms).map_or(least_open_base, |(&base, _)| base);
-        let keep = needed.min(least_open_base);
+        let needed = used.iter().find(|(_, (max_ms, freezing))| *max_ms >= min_ms || *freezing > frozen);
+        let keep = needed.map_or(least_open_base, |(&base, _)| base.min(least_open_base));
         used.retain(|&base, _| base >= keep);
         drop(used);
         Ok(self.wal.remove_before(SegmentId(keep))?)

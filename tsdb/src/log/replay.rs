@@ -15,7 +15,8 @@ use disk::Files;
 use disk::wal::{Segment, read_segment};
 use parking_lot::Mutex;
 
-use super::section::{Followers, LoggedSample, Section, SectionHead};
+use super::extras::{self, EXTRAS, Extra};
+use super::section::{Followers, Logged, Section, SectionHead};
 use super::{BATCH, BATCH_ZSTD, MAX_CONTENT_LEN};
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
 use crate::error::Error;
@@ -60,8 +61,10 @@ pub(crate) struct Replayed {
     pub(crate) samples: u64,
     pub(crate) damage: Vec<Damage>,
     pub(crate) damage_count: u64,
-    /// Newest sample by base.
-    pub(crate) used: BTreeMap<u64, i64>,
+    /// Newest sample by base, and whether there are late ones.
+    pub(crate) used: BTreeMap<u64, (i64, bool)>,
+    /// Exemplars and metadata, in order.
+    pub(crate) extras: Vec<Extra>,
 }
 
 impl Replayed {
@@ -72,14 +75,18 @@ impl Replayed {
         }
     }
 
+    fn note_use(&mut self, base: u64, max_ms: i64, late: bool) {
+        let entry = self.used.entry(base).or_insert((max_ms, late));
+        *entry = (entry.0.max(max_ms), entry.1 || late);
+    }
+
     fn join(&mut self, other: Self) {
         self.samples += other.samples;
         self.damage_count += other.damage_count;
         let room = MAX_REPORTS.saturating_sub(self.damage.len());
         self.damage.extend(other.damage.into_iter().take(room));
-        for (base, max_ms) in other.used {
-            let entry = self.used.entry(base).or_insert(max_ms);
-            *entry = (*entry).max(max_ms);
+        for (base, (max_ms, late)) in other.used {
+            self.note_use(base, max_ms, late);
         }
     }
 }
@@ -124,8 +131,9 @@ pub(crate) fn replay(
                 return Err(Error::Closed);
             }
             let mut broken = Vec::new();
+            let extras = &mut report.extras;
             let read = read_segment(files, segment, &mut |record| {
-                let sent = dispatch(record.kind, record.payload, number, record.offset, &queues);
+                let sent = dispatch(record.kind, record.payload, number, record.offset, &queues, extras);
                 if let Err(Damaged(what)) = sent {
                     broken.push((record.offset, what));
                 }
@@ -151,15 +159,22 @@ pub(crate) fn replay(
     Ok(report)
 }
 
-fn dispatch(kind: u8, payload: &[u8], segment: usize, offset: u64, queues: &[SyncSender<Job>]) -> Decoded<()> {
+fn dispatch(
+    kind: u8,
+    payload: &[u8],
+    segment: usize,
+    offset: u64,
+    queues: &[SyncSender<Job>],
+    extras: &mut Vec<Extra>,
+) -> Decoded<()> {
     match kind {
-        BATCH => dispatch_batch(payload, segment, offset, queues),
+        BATCH => dispatch_batch(payload, segment, offset, queues, extras),
         BATCH_ZSTD => {
             let mut cursor = Cursor::new(payload);
             let len = cursor.length(MAX_CONTENT_LEN, "a record is too long when unpacked")?;
             let content = zstd::bulk::decompress(cursor.rest(), len);
             match content {
-                Ok(content) if content.len() == len => dispatch_batch(&content, segment, offset, queues),
+                Ok(content) if content.len() == len => dispatch_batch(&content, segment, offset, queues, extras),
                 _ => Err(Damaged("a record cannot be unpacked")),
             }
         }
@@ -167,12 +182,23 @@ fn dispatch(kind: u8, payload: &[u8], segment: usize, offset: u64, queues: &[Syn
     }
 }
 
-fn dispatch_batch(content: &[u8], segment: usize, offset: u64, queues: &[SyncSender<Job>]) -> Decoded<()> {
+fn dispatch_batch(
+    content: &[u8],
+    segment: usize,
+    offset: u64,
+    queues: &[SyncSender<Job>],
+    extras: &mut Vec<Extra>,
+) -> Decoded<()> {
     let mut cursor = Cursor::new(content);
     let session = cursor.varint()?;
     while !cursor.is_empty() {
         let shard = cursor.varint32("a shard's number is out of range")?;
-        let bytes = cursor.prefixed()?.to_vec();
+        let bytes = cursor.prefixed()?;
+        if shard == EXTRAS {
+            extras.extend(extras::read(bytes)?);
+            continue;
+        }
+        let bytes = bytes.to_vec();
         if let Some(queue) = queues.get(shard as usize % queues.len().max(1)) {
             // A worker that is gone has panicked, and the scope will say so.
             let _ = queue.send(Job { session, shard, bytes, segment, offset });
@@ -192,18 +218,16 @@ struct ShardState {
 fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
     let mut shards: BTreeMap<u32, ShardState> = BTreeMap::new();
     let mut report = Replayed::default();
-    let mut samples: Vec<LoggedSample<SeriesRef>> = Vec::new();
+    let mut content = Logged::default();
     for job in jobs {
         let state = shards.entry(job.shard).or_default();
-        match read_section(&job, state, head, &mut samples) {
+        match read_section(&job, state, head, &mut content) {
             Ok(Some(place)) => {
-                let newest = samples.iter().map(|sample| sample.timestamp_ms).max();
-                if let Some(newest) = newest {
-                    let entry = report.used.entry(place.base).or_insert(newest);
-                    *entry = (*entry).max(newest);
+                if let Some(newest) = content.max_ms() {
+                    report.note_use(place.base, newest, content.has_late());
                 }
-                report.samples += samples.len() as u64;
-                head.restore(&samples);
+                report.samples += content.len() as u64;
+                head.restore(&content);
             }
             Ok(None) => {}
             Err(Damaged(what)) => {
@@ -216,12 +240,12 @@ fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
     report
 }
 
-/// Decodes a section into `samples`; `None` when it was seen before.
+/// Decodes a section into `content`; `None` when it was seen before.
 fn read_section(
     job: &Job,
     state: &mut ShardState,
     head: &Head,
-    samples: &mut Vec<LoggedSample<SeriesRef>>,
+    content: &mut Logged<SeriesRef>,
 ) -> Decoded<Option<SectionHead>> {
     let section = Section::open(&job.bytes)?;
     let place = section.head;
@@ -234,6 +258,6 @@ fn read_section(
     }
     state.sequence = place.sequence;
     let mut resolve = |labels| head.resolve_logged(&labels, job.shard as usize % SHARDS).ok();
-    section.read(&mut state.followers, &mut resolve, samples)?;
+    section.read(&mut state.followers, &mut resolve, content)?;
     Ok(Some(place))
 }

@@ -10,9 +10,11 @@
 mod runs;
 
 use model::Labels;
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::runs::{NumberReader, NumberRuns, SurpriseReader, Surprises, TimeReader, TimeRuns};
 use crate::codec::bytes::{Cursor, Damaged, Decoded, put_prefixed, put_signed, put_varint};
+use crate::codec::histogram::{self, NativeHistogram};
 use crate::codec::stream::{Step, ValueState, put_state, put_step, read_state, read_step};
 
 /// Parts of a section.
@@ -20,6 +22,9 @@ const DEFINITIONS: u8 = 1;
 const IN_FULL: u8 = 2;
 const SAMPLES: u8 = 3;
 const LATE_SAMPLES: u8 = 4;
+const HISTOGRAMS: u8 = 5;
+const LATE_HISTOGRAMS: u8 = 6;
+const STARTS: u8 = 7;
 
 /// Most samples of one part of a section.
 pub(crate) const MAX_SECTION_SAMPLES: usize = 1 << 22;
@@ -102,12 +107,19 @@ pub(crate) struct SectionWriter {
     tokens: Vec<u8>,
     check: Check,
     late: FullPart,
+    histograms: HistogramPart,
+    late_histograms: HistogramPart,
+    starts: Vec<u8>,
+    start_count: u64,
+    last_start: (i64, i64),
+    start_check: Check,
 }
 
 impl SectionWriter {
     /// True when nothing was written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.samples == 0 && self.full.count == 0 && self.late.count == 0
+        let histograms = self.histograms.count + self.late_histograms.count;
+        self.samples + self.full.count + self.late.count + histograms + self.start_count == 0
     }
 
     /// Says which series a number stands for, from here on.
@@ -143,11 +155,26 @@ impl SectionWriter {
     }
 
     /// Adds a sample that is out of order: in full, and nothing follows on it.
-    #[allow(dead_code)]
     pub(crate) fn late_sample(&mut self, sample: Placed) {
         let mut state = ValueState::default();
         state.advance_anew(f64::from_bits(sample.bits));
         self.late.push(&sample, &state);
+    }
+
+    /// Adds a histogram. Of `sample` the bits are not used.
+    pub(crate) fn histogram(&mut self, sample: Placed, histogram: &NativeHistogram, late: bool) {
+        let part = if late { &mut self.late_histograms } else { &mut self.histograms };
+        part.push(sample, histogram);
+    }
+
+    /// Says the start timestamp of a series' samples from a time on.
+    pub(crate) fn start(&mut self, number: u32, check: u32, from_ms: i64, start_ms: i64) {
+        put_signed(&mut self.starts, i64::from(number) - self.last_start.0);
+        put_signed(&mut self.starts, from_ms.wrapping_sub(self.last_start.1));
+        put_signed(&mut self.starts, from_ms.wrapping_sub(start_ms));
+        self.last_start = (i64::from(number), from_ms);
+        self.start_count += 1;
+        self.start_check.add(&Placed { number, check, timestamp_ms: from_ms, bits: start_ms as u64 });
     }
 
     /// Appends the section to `out` and empties the writer.
@@ -159,7 +186,21 @@ impl SectionWriter {
             put_varint(out, self.defined);
             put_prefixed(out, &self.definitions);
         }
-        let check = Check::join(&[self.full.check, self.check, self.late.check]);
+        let check = Check::join(&[
+            self.full.check,
+            self.check,
+            self.late.check,
+            self.histograms.check,
+            self.late_histograms.check,
+            self.start_check,
+        ]);
+        if self.start_count > 0 {
+            out.push(STARTS);
+            put_varint(out, self.start_count);
+            put_prefixed(out, &self.starts);
+            self.starts.clear();
+            (self.start_count, self.last_start, self.start_check) = (0, (0, 0), Check::default());
+        }
         self.full.finish(IN_FULL, out);
         if self.samples > 0 {
             out.push(SAMPLES);
@@ -170,6 +211,8 @@ impl SectionWriter {
             put_prefixed(out, &self.tokens);
         }
         self.late.finish(LATE_SAMPLES, out);
+        self.histograms.finish(HISTOGRAMS, out);
+        self.late_histograms.finish(LATE_HISTOGRAMS, out);
         out.extend_from_slice(&check.to_le_bytes());
         self.definitions.clear();
         (self.defined, self.last_defined, self.last_labels) = (0, 0, Labels::empty());
@@ -211,6 +254,41 @@ impl FullPart {
     }
 }
 
+/// Histograms, each in full.
+#[derive(Default)]
+struct HistogramPart {
+    numbers: NumberRuns,
+    times: TimeRuns,
+    histograms: Vec<u8>,
+    count: u64,
+    check: Check,
+}
+
+impl HistogramPart {
+    fn push(&mut self, sample: Placed, histogram: &NativeHistogram) {
+        self.numbers.push(sample.number);
+        self.times.push(sample.timestamp_ms);
+        let start = self.histograms.len();
+        histogram::put(&mut self.histograms, histogram, None);
+        let bits = xxh3_64(self.histograms.get(start..).unwrap_or_default());
+        self.count += 1;
+        self.check.add(&Placed { bits, ..sample });
+    }
+
+    /// Appends the part, if there is anything in it, and empties it.
+    fn finish(&mut self, tag: u8, out: &mut Vec<u8>) {
+        if self.count > 0 {
+            out.push(tag);
+            put_varint(out, self.count);
+            self.numbers.finish(out);
+            self.times.finish(out);
+            put_prefixed(out, &self.histograms);
+            self.histograms.clear();
+            (self.count, self.check) = (0, Check::default());
+        }
+    }
+}
+
 /// What a reader keeps of a series: where its values stand in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower<S> {
@@ -232,8 +310,91 @@ pub(crate) struct LoggedSample<S> {
     pub(crate) late: bool,
 }
 
-/// Followers by series number.
-pub(crate) type Followers<S> = hashbrown::HashMap<u32, Follower<S>, foldhash::fast::RandomState>;
+/// One decoded histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LoggedHistogram<S> {
+    pub(crate) series: S,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) histogram: NativeHistogram,
+    pub(crate) late: bool,
+}
+
+/// What a section holds.
+#[derive(Debug)]
+pub(crate) struct Logged<S> {
+    pub(crate) samples: Vec<LoggedSample<S>>,
+    pub(crate) histograms: Vec<LoggedHistogram<S>>,
+    /// Series, from when on, start timestamp: to be known before the samples.
+    pub(crate) starts: Vec<(S, i64, i64)>,
+}
+
+impl<S> Default for Logged<S> {
+    fn default() -> Self {
+        Self { samples: Vec::new(), histograms: Vec::new(), starts: Vec::new() }
+    }
+}
+
+impl<S> Logged<S> {
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.histograms.clear();
+        self.starts.clear();
+    }
+
+    /// Newest timestamp.
+    pub(crate) fn max_ms(&self) -> Option<i64> {
+        let samples = self.samples.iter().map(|sample| sample.timestamp_ms);
+        samples.chain(self.histograms.iter().map(|sample| sample.timestamp_ms)).max()
+    }
+
+    pub(crate) fn has_late(&self) -> bool {
+        self.samples.iter().any(|sample| sample.late) || self.histograms.iter().any(|sample| sample.late)
+    }
+
+    /// Number of samples.
+    pub(crate) fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+}
+
+/// Followers by series number, in pages: neighbours are asked for one after the other.
+pub(crate) struct Followers<S> {
+    pages: Vec<Vec<Option<Follower<S>>>>,
+    /// Place of a page in `pages` by its number.
+    places: hashbrown::HashMap<u32, usize, foldhash::fast::RandomState>,
+    /// Number and place of the page used last.
+    last: (u32, usize),
+}
+
+impl<S> Default for Followers<S> {
+    fn default() -> Self {
+        Self { pages: Vec::new(), places: hashbrown::HashMap::default(), last: (u32::MAX, 0) }
+    }
+}
+
+impl<S> Followers<S> {
+    const PAGE: u32 = 256;
+
+    #[inline]
+    fn get_mut(&mut self, number: u32) -> Option<&mut Follower<S>> {
+        let page = number / Self::PAGE;
+        if self.last.0 != page {
+            self.last = (page, *self.places.get(&page)?);
+        }
+        self.pages.get_mut(self.last.1)?.get_mut((number % Self::PAGE) as usize)?.as_mut()
+    }
+
+    fn insert(&mut self, number: u32, follower: Follower<S>) {
+        let page = number / Self::PAGE;
+        let place = *self.places.entry(page).or_insert_with(|| {
+            self.pages.push((0..Self::PAGE).map(|_| None).collect());
+            self.pages.len() - 1
+        });
+        if let Some(slot) = self.pages.get_mut(place).and_then(|page| page.get_mut((number % Self::PAGE) as usize)) {
+            *slot = Some(follower);
+        }
+    }
+}
 
 /// A section in bytes.
 pub(crate) struct Section<'a> {
@@ -256,12 +417,12 @@ impl<'a> Section<'a> {
         self,
         followers: &mut Followers<S>,
         resolve: &mut dyn FnMut(Labels) -> Option<S>,
-        out: &mut Vec<LoggedSample<S>>,
+        out: &mut Logged<S>,
     ) -> Decoded<()> {
         out.clear();
         let want = self.check;
         let mut reading =
-            Reading { cursor: self.cursor, followers, out, checks: [Check::default(); 3], touched: Vec::new() };
+            Reading { cursor: self.cursor, followers, out, checks: [Check::default(); 6], touched: Vec::new() };
         let result = reading.parts(resolve).and_then(|()| match Check::join(&reading.checks) == want {
             true => Ok(()),
             false => Err(Damaged("a section does not follow on what was read before: a record is missing")),
@@ -277,9 +438,9 @@ impl<'a> Section<'a> {
 struct Reading<'a, 'b, S> {
     cursor: Cursor<'a>,
     followers: &'b mut Followers<S>,
-    out: &'b mut Vec<LoggedSample<S>>,
-    /// Of samples in full, of samples, of late samples.
-    checks: [Check; 3],
+    out: &'b mut Logged<S>,
+    /// Of samples in full, samples, late samples, histograms, late histograms, starts.
+    checks: [Check; 6],
     /// Series whose state was changed.
     touched: Vec<u32>,
 }
@@ -292,6 +453,9 @@ impl<S: Copy> Reading<'_, '_, S> {
                 IN_FULL => self.in_full(false)?,
                 SAMPLES => self.samples()?,
                 LATE_SAMPLES => self.in_full(true)?,
+                HISTOGRAMS => self.histograms(false)?,
+                LATE_HISTOGRAMS => self.histograms(true)?,
+                STARTS => self.starts()?,
                 _ => return Err(Damaged("a section has a part that does not exist")),
             }
         }
@@ -302,7 +466,7 @@ impl<S: Copy> Reading<'_, '_, S> {
     fn give_up(&mut self) {
         self.out.clear();
         for number in &self.touched {
-            if let Some(follower) = self.followers.get_mut(number) {
+            if let Some(follower) = self.followers.get_mut(*number) {
                 follower.known = false;
             }
         }
@@ -352,7 +516,7 @@ impl<S: Copy> Reading<'_, '_, S> {
             let bits = follower.state.bits;
             self.checks[1].add(&Placed { number, check: follower.check, timestamp_ms, bits });
             let (series, value) = (follower.series, f64::from_bits(bits));
-            self.out.push(LoggedSample { series, timestamp_ms, value, late: false });
+            self.out.samples.push(LoggedSample { series, timestamp_ms, value, late: false });
         }
         all_read(tokens.is_empty() && numbers.is_done() && times.is_done())
     }
@@ -373,9 +537,48 @@ impl<S: Copy> Reading<'_, '_, S> {
             }
             let check = &mut self.checks[if late { 2 } else { 0 }];
             check.add(&Placed { number, check: follower.check, timestamp_ms, bits: state.bits });
-            self.out.push(LoggedSample { series: follower.series, timestamp_ms, value: state.value(), late });
+            let (series, value) = (follower.series, state.value());
+            self.out.samples.push(LoggedSample { series, timestamp_ms, value, late });
         }
         all_read(states.is_empty() && numbers.is_done() && times.is_done())
+    }
+
+    fn histograms(&mut self, late: bool) -> Decoded<()> {
+        let count = self.count()?;
+        let mut numbers = NumberReader::new(self.cursor.prefixed()?);
+        let mut times = TimeReader::new(self.cursor.prefixed()?);
+        let mut histograms = Cursor::new(self.cursor.prefixed()?);
+        for _ in 0..count {
+            let (number, timestamp_ms) = (numbers.next()?, times.next()?);
+            let before = histograms.rest();
+            let histogram = histogram::read(&mut histograms, None)?;
+            let len = before.len() - histograms.rest().len();
+            let bits = xxh3_64(before.get(..len).unwrap_or_default());
+            let follower = follower_of(self.followers, number)?;
+            let check = &mut self.checks[if late { 4 } else { 3 }];
+            check.add(&Placed { number, check: follower.check, timestamp_ms, bits });
+            let series = follower.series;
+            self.out.histograms.push(LoggedHistogram { series, timestamp_ms, histogram, late });
+        }
+        all_read(histograms.is_empty() && numbers.is_done() && times.is_done())
+    }
+
+    fn starts(&mut self) -> Decoded<()> {
+        let count = self.count()?;
+        let mut part = Cursor::new(self.cursor.prefixed()?);
+        let (mut number, mut from_ms) = (0i64, 0i64);
+        for _ in 0..count {
+            number = number.wrapping_add(part.signed()?);
+            from_ms = from_ms.wrapping_add(part.signed()?);
+            let start_ms = from_ms.wrapping_sub(part.signed()?);
+            let number = u32::try_from(number).map_err(|_| Damaged("a series number is out of range"))?;
+            let follower = follower_of(self.followers, number)?;
+            let bits = start_ms as u64;
+            self.checks[5].add(&Placed { number, check: follower.check, timestamp_ms: from_ms, bits });
+            let series = follower.series;
+            self.out.starts.push((series, from_ms, start_ms));
+        }
+        all_read(part.is_empty())
     }
 }
 
@@ -386,7 +589,7 @@ pub(crate) fn check_of(labels: &Labels) -> u32 {
 
 #[inline]
 fn follower_of<S>(followers: &mut Followers<S>, number: u32) -> Decoded<&mut Follower<S>> {
-    followers.get_mut(&number).ok_or(Damaged("a sample is of a series that was never defined"))
+    followers.get_mut(number).ok_or(Damaged("a sample is of a series that was never defined"))
 }
 
 fn all_read(done: bool) -> Decoded<()> {

@@ -2,28 +2,67 @@
 
 use std::path::{Path, PathBuf};
 
-use alerting::rules::{RuleChecks, RuleFile, TemplateExpander};
+use alerting::rules::{Group, GroupOptions, RuleChecks, RuleFile, TemplateExpander};
 use kit::yaml::{self, ConfigError, Kind, Node};
 use promql::ParserOptions;
 
 use crate::config::{NameValidation, expand_glob};
 
 /// How rule files are judged.
-#[derive(Clone, Copy, Debug)]
-pub struct RuleOptions {
-    /// What the language allows.
-    pub parser: ParserOptions,
+#[derive(Clone, Copy)]
+pub struct RuleOptions<'a> {
+    /// Reads an expression and gives its canonical form.
+    pub canonical: &'a dyn Fn(&str) -> Result<String, String>,
     /// Which names are valid.
     pub validation: NameValidation,
     /// Unknown fields are let be.
     pub ignore_unknown: bool,
 }
 
+/// Reads expressions as PromQL.
+pub fn promql(parser: ParserOptions) -> impl Fn(&str) -> Result<String, String> {
+    move |expr| promql::parse(expr, &parser).map(|expr| expr.to_string()).map_err(|e| e.to_string())
+}
+
+/// What groups are made with beside their files.
+pub struct GroupSettings<'a> {
+    /// Patterns of rule files.
+    pub patterns: &'a [PathBuf],
+    /// How files are judged.
+    pub rules: RuleOptions<'a>,
+    /// Defaults of groups.
+    pub groups: GroupOptions,
+}
+
+/// Reads the groups of all rule files.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn load_groups(settings: &GroupSettings<'_>) -> Result<Vec<Group>, Vec<ConfigError>> {
+    let mut groups = Vec::new();
+    let mut errors = Vec::new();
+    for path in expand(settings.patterns) {
+        match load(&path, settings.rules) {
+            Ok(file) => {
+                let name = path.display().to_string();
+                for group in &file.groups {
+                    match Group::new(&name, group, &settings.groups, settings.rules.canonical) {
+                        Ok(group) => groups.push(group),
+                        Err(e) => errors.push(ConfigError::plain(e).in_file(&path)),
+                    }
+                }
+            }
+            Err(more) => errors.extend(more),
+        }
+    }
+    if errors.is_empty() { Ok(groups) } else { Err(errors) }
+}
+
 /// Reads and checks a rule file.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
-pub fn load(path: &Path, options: RuleOptions) -> Result<RuleFile, Vec<ConfigError>> {
+pub fn load(path: &Path, options: RuleOptions<'_>) -> Result<RuleFile, Vec<ConfigError>> {
     let text = std::fs::read_to_string(path).map_err(|e| vec![ConfigError::plain(e.to_string()).in_file(path)])?;
     parse(&text, options).map_err(|errors| errors.into_iter().map(|e| e.in_file(path)).collect())
 }
@@ -32,7 +71,7 @@ pub fn load(path: &Path, options: RuleOptions) -> Result<RuleFile, Vec<ConfigErr
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse(text: &str, options: RuleOptions) -> Result<RuleFile, Vec<ConfigError>> {
+pub fn parse(text: &str, options: RuleOptions<'_>) -> Result<RuleFile, Vec<ConfigError>> {
     let mut tree = yaml::parse(text).map_err(|e| vec![e])?;
     if options.ignore_unknown {
         drop_unknown(&mut tree);
@@ -42,7 +81,7 @@ pub fn parse(text: &str, options: RuleOptions) -> Result<RuleFile, Vec<ConfigErr
         NameValidation::Utf8 => alerting::text::NameScheme::Utf8,
         NameValidation::Legacy => alerting::text::NameScheme::Legacy,
     };
-    let parse = |expr: &str| promql::parse(expr, &options.parser).map(|_| ()).map_err(|e| e.to_string());
+    let parse = |expr: &str| (options.canonical)(expr).map(|_| ());
     let checks = RuleChecks { names, parse: &parse, expander: &TemplateExpander::new() };
     let Err(problems) = file.validate(&checks) else { return Ok(file) };
     Err(problems
@@ -109,8 +148,9 @@ pub fn expand(patterns: &[PathBuf]) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    fn options(validation: NameValidation) -> RuleOptions {
-        RuleOptions { parser: ParserOptions::default(), validation, ignore_unknown: false }
+    fn options(validation: NameValidation) -> RuleOptions<'static> {
+        let canonical = &|expr: &str| promql(ParserOptions::default())(expr);
+        RuleOptions { canonical, validation, ignore_unknown: false }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use model::Labels;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::manager::AlertSender;
 use crate::config::{AlertmanagerConfig, Config};
 use crate::discovery::Discovery;
 
@@ -128,32 +129,6 @@ impl Notifier {
             .apply(names.iter().map(String::as_str).zip(config.alerting.alertmanagers.iter().map(|am| &am.discovery)));
     }
 
-    /// Queues alerts.
-    pub fn send(&self, alerts: Vec<OutgoingAlert>) {
-        if alerts.is_empty() || self.sets.lock().is_empty() {
-            return;
-        }
-        let (external, rules) = self.external.lock().clone();
-        let mut queue = self.queue.lock();
-        for mut alert in alerts {
-            let mut labels = alert.labels.to_builder();
-            for (name, value) in &external {
-                if labels.get(name).is_none() {
-                    labels.set(name, value);
-                }
-            }
-            let Some(labels) = process(&labels.build(), &rules) else { continue };
-            alert.labels = labels;
-            if queue.len() >= self.capacity {
-                queue.pop_front();
-                self.metrics.dropped.inc();
-            }
-            queue.push_back(alert);
-        }
-        drop(queue);
-        self.wake.notify_one();
-    }
-
     /// URLs of the Alertmanagers known now.
     pub fn alertmanagers(&self) -> Vec<String> {
         self.sets.lock().iter().flat_map(|set| urls(&self.discovery, set)).collect()
@@ -224,6 +199,33 @@ impl Notifier {
             self.metrics.dropped.add(batch.len() as u64);
         }
         true
+    }
+}
+
+impl AlertSender for Notifier {
+    fn send(&self, alerts: Vec<OutgoingAlert>) {
+        if alerts.is_empty() || self.sets.lock().is_empty() {
+            return;
+        }
+        let (external, rules) = self.external.lock().clone();
+        let mut queue = self.queue.lock();
+        for mut alert in alerts {
+            let mut labels = alert.labels.to_builder();
+            for (name, value) in &external {
+                if labels.get(name).is_none() {
+                    labels.set(name, value);
+                }
+            }
+            let Some(labels) = process(&labels.build(), &rules) else { continue };
+            alert.labels = labels;
+            if queue.len() >= self.capacity {
+                queue.pop_front();
+                self.metrics.dropped.inc();
+            }
+            queue.push_back(alert);
+        }
+        drop(queue);
+        self.wake.notify_one();
     }
 }
 

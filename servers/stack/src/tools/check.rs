@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use metrics::config::{Config, LoadOptions, NameValidation};
-use metrics::rules::file::{self, RuleOptions};
+use metrics::rules::RuleOptions;
+use metrics::rules::file::{self, promql as read_promql};
 use promql::ParserOptions;
 use wire::exposition::{TextFormat, lint};
 
@@ -40,7 +41,8 @@ pub(super) fn rules(files: &[&str]) -> ExitCode {
 
 fn rule_file(path: &Path, validation: NameValidation) -> bool {
     println!("Checking {}", path.display());
-    let options = RuleOptions { parser: ParserOptions::default(), validation, ignore_unknown: false };
+    let canonical = read_promql(ParserOptions::default());
+    let options = RuleOptions { canonical: &canonical, validation, ignore_unknown: false };
     match file::load(path, options) {
         Ok(file) => {
             let rules: usize = file.groups.iter().map(|group| group.rules.len()).sum();

@@ -59,11 +59,13 @@ impl Reading {
             });
             Some(at as u32)
         };
-        let mut out = Vec::new();
+        let mut out = Logged::default();
         let result = Section::open(bytes).and_then(|s| s.read(&mut self.followers, &mut resolve, &mut out));
-        assert!(result.is_ok() || out.is_empty());
+        assert!(result.is_ok() || out.len() == 0);
         result?;
-        Ok(sorted(out.iter().map(|s| (self.known[s.series as usize].clone(), s.timestamp_ms, s.value.to_bits()))))
+        Ok(sorted(
+            out.samples.iter().map(|s| (self.known[s.series as usize].clone(), s.timestamp_ms, s.value.to_bits())),
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where targets come from: the discovery sections of a job.
 //!
 //! Static, file, HTTP and DNS discovery are done by this server. The other kinds are read and checked as upstream does
-//! ([`kinds`]), so that a configuration is judged alike; a server told to use one says so for the job.
+//! (`kinds`), so that a configuration is judged alike; a server told to use one says so for the job.
 
 mod kinds;
 mod kubernetes;

@@ -1,6 +1,6 @@
-//! Measures the metrics store as a library: `cargo bench -p foursight-benches --bench tsdb -- [part …]`.
+//! Measures the metrics store as a library: `cargo run --release -p foursight-benches --bin metrics-store -- [part …]`.
 //!
-//! Parts: `shape` (what the data looks like), `ingest` (append, log, head, cut, bytes). All of them without arguments.
+//! Parts: `shape` (what the data looks like), `small` and `large` (append, log, head, cut, bytes, reading, reopening). All of them without arguments.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 

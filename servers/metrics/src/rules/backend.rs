@@ -1,0 +1,117 @@
+//! What rules read and write here: the query engine and the store.
+
+use std::sync::Arc;
+
+use alerting::rules::{ForStateQuery, ForStateSeries};
+use alerting::{OutputSample, QueryError, Rejected, Sample, SampleValue};
+use model::{Labels, MatchOp, Matcher, SampleColumns, SelectHints};
+use promql::Value;
+use tsdb::{Db, Reason};
+
+use super::manager::{Backend, GroupName};
+use crate::queries::Queries;
+
+/// See the module. Rules do not wait behind people's queries for a slot.
+pub struct StoreBackend {
+    queries: Arc<Queries>,
+    db: Arc<Db>,
+}
+
+impl StoreBackend {
+    /// A backend over an engine and a store.
+    pub fn new(queries: Arc<Queries>, db: Arc<Db>) -> Self {
+        Self { queries, db }
+    }
+}
+
+/// The result of a rule's expression as rules take it.
+///
+/// # Errors
+/// When it is neither a vector nor a scalar.
+pub(super) fn samples(value: Value) -> Result<Vec<Sample>, QueryError> {
+    match value {
+        Value::Scalar { value, .. } => Ok(vec![Sample::float(Labels::empty(), value)]),
+        Value::Vector { samples, .. } => Ok(samples
+            .into_iter()
+            .map(|sample| Sample {
+                labels: sample.labels,
+                value: match sample.value {
+                    promql::SampleValue::Float(value) => SampleValue::Float(value),
+                    promql::SampleValue::Histogram(histogram) => SampleValue::Histogram(histogram),
+                },
+            })
+            .collect()),
+        Value::String { .. } | Value::Matrix(_) => Err(QueryError::new("rule result is not a vector or scalar")),
+    }
+}
+
+impl Backend for StoreBackend {
+    fn query(&self, group: GroupName<'_>, expr: &str, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
+        let output = self.queries.run_rule(group, expr, at_ms).map_err(|e| QueryError {
+            cancelled: e.kind() == promql::QueryErrorKind::Cancelled,
+            message: e.to_string(),
+        })?;
+        samples(output.value)
+    }
+
+    fn append(&self, samples: &[OutputSample]) -> Result<Vec<Rejected>, QueryError> {
+        let failed = |e: tsdb::Error| QueryError::new(e.to_string());
+        let mut appender = self.db.appender().map_err(failed)?;
+        let mut rejected = Vec::new();
+        for (index, sample) in samples.iter().enumerate() {
+            let series = match appender.resolve(&sample.labels) {
+                Ok(series) => series,
+                Err(e) => {
+                    rejected.push(Rejected { index, message: e.to_string(), expected: false });
+                    continue;
+                }
+            };
+            match &sample.value {
+                SampleValue::Float(value) => appender.append(series, sample.timestamp_ms, *value).map_err(failed)?,
+                SampleValue::Histogram(_) => {
+                    rejected.push(Rejected {
+                        index,
+                        message: "the store takes no native histograms".to_owned(),
+                        expected: false,
+                    });
+                }
+            }
+        }
+        let report = appender.commit().map_err(failed)?;
+        for refusal in report.refused {
+            let index = samples
+                .iter()
+                .position(|sample| sample.labels == refusal.labels && sample.timestamp_ms == refusal.timestamp_ms)
+                .unwrap_or(0);
+            let expected = matches!(
+                refusal.reason,
+                Reason::OutOfOrder | Reason::OutOfBounds | Reason::TooOld | Reason::DuplicateTimestamp
+            );
+            rejected.push(Rejected { index, message: refusal.to_string(), expected });
+        }
+        Ok(rejected)
+    }
+
+    fn for_state(&self, query: &ForStateQuery) -> Result<Vec<ForStateSeries>, QueryError> {
+        let failed = |e: &dyn std::fmt::Display| QueryError::new(e.to_string());
+        let matchers = query
+            .equal
+            .iter()
+            .map(|(name, value)| Matcher::new(MatchOp::Equal, name, value))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| failed(&e))?;
+        let hints = SelectHints { start_ms: query.min_ms, end_ms: query.max_ms, ..SelectHints::default() };
+        let selection = self.queries.source().select(&matchers, &hints).map_err(|e| failed(&e))?;
+        let mut columns = SampleColumns::new();
+        let mut found = Vec::new();
+        for index in 0..selection.len() {
+            selection
+                .read_last(index, query.max_ms, query.max_ms - query.min_ms, &mut columns)
+                .map_err(|e| failed(&e))?;
+            if let (Some(time), Some(value)) = (columns.timestamps.last(), columns.values.last()) {
+                found.push(ForStateSeries { labels: selection.labels(index), last_ms: *time, value: *value });
+            }
+        }
+        Ok(found)
+    }
+}
