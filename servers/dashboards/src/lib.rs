@@ -27,6 +27,7 @@ mod api;
 mod app;
 mod assets;
 mod auth;
+pub mod cli;
 mod dashboards;
 mod datasources;
 mod error;

@@ -14,7 +14,10 @@ const FILES: &[(&str, &str)] = &[
     ("provisioning/datasources/foursight.yaml", include_str!("../defaults/provisioning/datasources/foursight.yaml")),
     ("provisioning/dashboards/foursight.yaml", include_str!("../defaults/provisioning/dashboards/foursight.yaml")),
     ("provisioning/alerting/rules.yaml", include_str!("../defaults/provisioning/alerting/rules.yaml")),
-    ("provisioning/alerting/contact-points.yaml", include_str!("../defaults/provisioning/alerting/contact-points.yaml")),
+    (
+        "provisioning/alerting/contact-points.yaml",
+        include_str!("../defaults/provisioning/alerting/contact-points.yaml"),
+    ),
     ("provisioning/alerting/policies.yaml", include_str!("../defaults/provisioning/alerting/policies.yaml")),
     ("dashboards/system.json", include_str!("../../dashboards/provisioning/dashboards/system.json")),
     ("dashboards/application.json", include_str!("../../dashboards/provisioning/dashboards/application.json")),
@@ -46,7 +49,8 @@ pub(crate) fn write(dir: &Path, values: &BTreeMap<&str, String>) -> io::Result<(
             if let Some(parent) = file.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            kit::files::write_atomic(file, text.as_bytes()).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))?;
+            kit::files::write_atomic(file, text.as_bytes())
+                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))?;
         }
     }
     Ok(())
@@ -82,7 +86,10 @@ mod tests {
         let path = dir.path().join("prometheus.yml");
         assert!(std::fs::read_to_string(&path).unwrap().contains("127.0.0.1:1"));
         write(dir.path(), &values("2")).unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().contains("127.0.0.1:2"), "untouched files follow the addresses");
+        assert!(
+            std::fs::read_to_string(&path).unwrap().contains("127.0.0.1:2"),
+            "untouched files follow the addresses"
+        );
         std::fs::write(&path, "mine").unwrap();
         write(dir.path(), &values("3")).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");

@@ -5,8 +5,11 @@
 // Servers are where the wall clock is read; libraries get it as an argument.
 #![allow(clippy::disallowed_methods)]
 
+mod defaults;
 mod run;
+mod slack;
 mod tools;
+mod up;
 
 use std::process::ExitCode;
 
@@ -18,8 +21,10 @@ type Run = fn(Vec<String>) -> ExitCode;
 
 /// What the command can do: name, a line of help, function.
 const COMMANDS: &[(&str, &str, Run)] = &[
+    ("up", "all four hosts in one process, with demo traffic, dashboards and alerts", up::command),
     ("metrics", "the metrics server (Prometheus' flags)", run::metrics),
     ("logs", "the log server (Loki's flags and YAML)", logs::cli::server),
+    ("dashboards", "dashboards and alerting (Grafana's files)", run::dashboards),
     ("web", "the web host: Titan, node exporter and agent", run::web),
     ("agent", "the agent: `agent run CONFIG`, `agent fmt`, `agent validate`", run::agent),
     ("node", "the node exporter (Node Exporter's flags)", run::node),
@@ -33,10 +38,7 @@ fn main() -> ExitCode {
     let first = args.next();
     let rest: Vec<String> = args.collect();
     match first.as_deref() {
-        None => {
-            print!("{}", help());
-            ExitCode::from(2)
-        }
+        None => up::command(Vec::new()),
         Some("help" | "--help" | "-h") => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         }
         Some(name) => match COMMANDS.iter().find(|(command, _, _)| *command == name) {
             Some((_, _, run)) => run(rest),
+            // `foursight --data DIR` means `foursight up --data DIR`.
+            None if name.starts_with('-') => up::command(std::iter::once(name.to_owned()).chain(rest).collect()),
             None => {
                 eprintln!("foursight: there is no command {name:?}\n\n{}", help());
                 ExitCode::from(2)
@@ -62,6 +66,6 @@ fn help() -> String {
     for (name, what, _) in COMMANDS {
         text.push_str(&format!("  {name:<12} {what}\n"));
     }
-    text.push_str("");
+    text.push_str("\nWithout a command: up.\n");
     text
 }

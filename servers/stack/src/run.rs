@@ -44,6 +44,10 @@ pub(crate) fn metrics(args: Vec<String>) -> ExitCode {
     block_on(async |stop| metrics::run(flags, stop).await)
 }
 
+pub(crate) fn dashboards(args: Vec<String>) -> ExitCode {
+    dashboards::cli::server(&flags("dashboards", args))
+}
+
 /// The web host, or one of its parts.
 pub(crate) fn web(args: Vec<String>) -> ExitCode {
     web::cli::run("foursight web", args)

@@ -19,7 +19,11 @@ use crate::{defaults, slack};
 
 /// Flags of `up`.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "foursight up", about = "All four hosts in one process, with demo traffic, dashboards and alerts", version)]
+#[command(
+    name = "foursight up",
+    about = "All four hosts in one process, with demo traffic, dashboards and alerts",
+    version
+)]
 pub(crate) struct Up {
     /// Where everything is kept.
     #[arg(long, default_value = "data", value_name = "DIR")]
@@ -131,10 +135,11 @@ async fn run(up: Up, stop: Shutdown) -> Result<(), UpError> {
     .map_err(part("metrics"))?;
     // Stores and pages first, then what feeds them; at the end the other way round.
     let metrics = metrics::start(metrics_flags, stop.child()).await.map_err(part("metrics"))?;
-    let logs_flags = logs::Flags::from_args([format!("-config.file={}", text(&config.join("loki.yaml")))]).map_err(part("logs"))?;
+    let logs_flags =
+        logs::Flags::from_args([format!("-config.file={}", text(&config.join("loki.yaml")))]).map_err(part("logs"))?;
     let logs = logs::start(logs_flags, stop.child()).await.map_err(part("logs"))?;
-    let dashboards_flags =
-        dashboards::Flags::from_args([format!("--config={}", text(&config.join("grafana.ini")))]).map_err(part("dashboards"))?;
+    let dashboards_flags = dashboards::Flags::from_args([format!("--config={}", text(&config.join("grafana.ini")))])
+        .map_err(part("dashboards"))?;
     let dashboards = dashboards::start(dashboards_flags, stop.child()).await.map_err(part("dashboards"))?;
     let feeders = stop.child();
     start_web_host(&up, &data, &config, &address, &feeders).await?;
@@ -197,7 +202,11 @@ async fn start_web_host(
 }
 
 /// Runs a part of the web host; when it cannot run, the others go on and the log says what is missing.
-fn spawn<E: std::fmt::Display>(name: &'static str, stop: &Shutdown, work: impl Future<Output = Result<(), E>> + Send + 'static) {
+fn spawn<E: std::fmt::Display>(
+    name: &'static str,
+    stop: &Shutdown,
+    work: impl Future<Output = Result<(), E>> + Send + 'static,
+) {
     stop.spawn(name, async move {
         if let Err(e) = work.await {
             tracing::error!(component = name, error = %e, "cannot run");

@@ -173,7 +173,8 @@ async fn show(State(receiver): State<Arc<Receiver>>) -> Response {
     let kept = receiver.state.lock().unwrap_or_else(PoisonError::into_inner);
     let html = page::render(&kept.messages);
     let policy = "default-src 'none'; style-src 'self'; img-src http: https: data:";
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], html).into_response()
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], html)
+        .into_response()
 }
 
 async fn messages(State(receiver): State<Arc<Receiver>>) -> Response {

@@ -70,14 +70,20 @@ fn inline(out: &mut String, line: &str) {
         if !tag.is_empty() && starts_word {
             if let Some(end) = closing(after, c) {
                 out.push_str(&format!("<{tag}>"));
-                if c == '`' { out.push_str(&escape(&after[..end])) } else { inline(out, &after[..end]) }
+                if c == '`' {
+                    out.push_str(&escape(&after[..end]))
+                } else {
+                    inline(out, &after[..end])
+                }
                 out.push_str(&format!("</{tag}>"));
                 previous = Some(c);
                 rest = &after[end + 1..];
                 continue;
             }
         }
-        if c == '<' && let Some(end) = after.find('>') {
+        if c == '<'
+            && let Some(end) = after.find('>')
+        {
             link(out, &after[..end]);
             previous = Some('>');
             rest = &after[end + 1..];

@@ -16,7 +16,9 @@ pub(super) fn render(messages: &VecDeque<Received>) -> String {
          <p>What Foursight would have sent to Slack. Start it with <code>--slack-url</code> to send it there.</p></header><main>",
     );
     if messages.is_empty() {
-        html.push_str("<p class=\"empty\">No message yet. <code>foursight traffic --profile error-burst</code> makes some.</p>");
+        html.push_str(
+            "<p class=\"empty\">No message yet. <code>foursight traffic --profile error-burst</code> makes some.</p>",
+        );
     }
     for received in messages.iter().rev() {
         message(&mut html, received);
@@ -28,7 +30,11 @@ pub(super) fn render(messages: &VecDeque<Received>) -> String {
 fn message(html: &mut String, received: &Received) {
     let message = &received.message;
     let name = if message.username.is_empty() { "Foursight" } else { &message.username };
-    let channel = if message.channel.is_empty() { String::new() } else { format!("<span class=\"channel\">{}</span>", escape(&message.channel)) };
+    let channel = if message.channel.is_empty() {
+        String::new()
+    } else {
+        format!("<span class=\"channel\">{}</span>", escape(&message.channel))
+    };
     let _ = write!(
         html,
         "<article><div class=\"who\"><b>{}</b> {channel} <time>{}</time></div>",
@@ -75,7 +81,12 @@ fn attachment(html: &mut String, a: &Attachment) {
         html.push_str("<dl>");
         for field in &a.fields {
             let class = if field.short { "short" } else { "long" };
-            let _ = write!(html, "<div class=\"{class}\"><dt>{}</dt><dd>{}</dd></div>", escape(&field.title), markup(&field.value));
+            let _ = write!(
+                html,
+                "<div class=\"{class}\"><dt>{}</dt><dd>{}</dd></div>",
+                escape(&field.title),
+                markup(&field.value)
+            );
         }
         html.push_str("</dl>");
     }
