@@ -12,7 +12,7 @@ use kit::yaml::{ConfigError, Kind, Node};
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The environment of the process.
-pub fn process_env() -> Env {
+pub(crate) fn process_env() -> Env {
     Arc::new(|name| std::env::var(name).ok())
 }
 

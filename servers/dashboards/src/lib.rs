@@ -48,7 +48,7 @@ mod time_range;
 
 pub use ini::IniError;
 pub use interpolate::Env;
-pub use options::{Clock, Flags, Options};
+pub use options::{Clock, Flags, Options, TellPassword};
 pub use server::{RunError, Running, Server, reset_admin_password, run, start};
 pub use store::StoreError;
 

@@ -10,6 +10,9 @@ use crate::interpolate::{Env, process_env};
 /// Where the time comes from, in milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// Told a name and a password.
+pub type TellPassword = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// How to start a server. `Default` is a start without flags.
 #[derive(Clone)]
 pub struct Options {
@@ -28,7 +31,7 @@ pub struct Options {
     /// The clock.
     pub clock: Clock,
     /// Told the name and password of the first administrator when the password was made up; prints them if not given.
-    pub on_first_password: Option<Arc<dyn Fn(&str, &str) + Send + Sync>>,
+    pub on_first_password: Option<TellPassword>,
 }
 
 impl Default for Options {

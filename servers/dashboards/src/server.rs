@@ -148,6 +148,11 @@ impl Server {
         &self.app.settings.server.root_url
     }
 
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Shared {
+        &self.app
+    }
+
     /// The server as a router, for requests without a socket.
     pub fn router(&self) -> Router {
         crate::api::router(&self.app)
@@ -228,7 +233,7 @@ pub(crate) async fn open_app(settings: Settings, options: &Options, shutdown: Sh
         personal: Personal::open(&data)?,
         items: Items::open(&data)?,
         hosts: Hosts::new().map_err(|error| RunError::Other(error.to_string()))?,
-        alerts: Alerts::open(&data, &private, &settings, (options.clock)())?,
+        alerts: Alerts::open(&data, &private, &settings, &options.env, (options.clock)())?,
         settings,
     };
     Ok(Arc::new(app))

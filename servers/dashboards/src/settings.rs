@@ -27,7 +27,6 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<Smtp>,
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
-    pub(crate) snapshots_enabled: bool,
     pub(crate) date_formats: BTreeMap<String, String>,
     pub(crate) feature_toggles: BTreeMap<String, bool>,
     pub(crate) foursight: Foursight,
@@ -265,7 +264,6 @@ impl Settings {
                     .zip(ini.text("metrics", "basic_auth_password"))
                     .map(|(user, password)| (user.to_owned(), Secret::new(password))),
             },
-            snapshots_enabled: ini.bool("snapshots", "enabled", true)?,
             date_formats: texts("date_formats"),
             feature_toggles: feature_toggles(ini),
             foursight: foursight(ini)?,

@@ -168,7 +168,7 @@ pub fn step(core: &Core, now_ms: i64, outcome: Outcome, timing: &Timing) -> Core
 }
 
 /// The reason is left out where the state says it.
-fn plain<'r>(state: State, reason: &'r str) -> &'r str {
+fn plain(state: State, reason: &str) -> &str {
     if state.as_str() == reason { "" } else { reason }
 }
 

@@ -36,7 +36,6 @@ struct Request {
 
 /// One query of a request, with its data source.
 pub(crate) struct Asked {
-    pub(crate) ref_id: String,
     pub(crate) source: DataSource,
     pub(crate) query: Query,
     pub(crate) form: Form,
@@ -98,7 +97,7 @@ pub(crate) fn read_query(app: &Shared, model: &Map<String, Value>, range: (i64, 
     if query.expr.trim().is_empty() && (loki || source.source_kind() == SourceKind::Prometheus) {
         return Err(ApiError::bad_request(format!("query {ref_id}: expr is empty")));
     }
-    Ok(Asked { ref_id, source, query, form })
+    Ok(Asked { source, query, form })
 }
 
 async fn query(State(app): State<Shared>, Body(request): Body<Request>) -> ApiResult {

@@ -32,6 +32,8 @@ use crate::auth::guard::{Caller, Need, identify, require};
 use crate::auth::{Identity, Role};
 use crate::error::ApiError;
 
+pub(crate) use ds_query::read_query;
+
 /// Largest body of a request; dashboards are the largest thing that is sent.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
@@ -211,19 +213,6 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
     }
 }
 
-/// A body as it came, within limits: JSON or YAML.
-pub(crate) struct RawBody(pub(crate) bytes::Bytes);
-
-impl FromRequest<Shared> for RawBody {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
-        let limits = BodyLimits { wire: MAX_BODY_BYTES, decompressed: MAX_BODY_BYTES, ..BodyLimits::default() };
-        let (parts, body) = request.into_parts();
-        read_body(&parts.headers, body, &limits).await.map(Self).map_err(|e| ApiError::new(e.status(), e.to_string()))
-    }
-}
-
 /// Parameters of the query string, repeated ones included.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
@@ -239,6 +228,12 @@ impl Params {
 
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         self.all(name).map(str::to_owned).collect()
+    }
+
+    /// Parameters whose names begin alike, without that beginning.
+    pub(crate) fn prefixed(&self, prefix: &str) -> Vec<(String, String)> {
+        let rest = |(key, value): &(String, String)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()));
+        self.0.iter().filter_map(rest).collect()
     }
 
     /// A whole number.

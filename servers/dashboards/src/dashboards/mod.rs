@@ -262,7 +262,7 @@ fn read_entry(dir: &Path, uid: &str) -> Result<Entry, StoreError> {
             Ok(model) => {
                 let mut record = record.clone();
                 record.versions.retain(|one| one.version <= version.version);
-                return Ok(entry(uid, record, &model).map_err(|e| damaged(&path, &e.message))?);
+                return entry(uid, record, &model).map_err(|e| damaged(&path, &e.message));
             }
             Err(error) => {
                 tracing::error!(component = "dashboards", %error, uid, version = version.version, "version is damaged");

@@ -86,6 +86,26 @@ impl SourceClient {
         self.client.send(request).await.map_err(|error| self.error(&error))
     }
 
+    /// Writes samples: a remote-write message of version 1, not yet compressed.
+    ///
+    /// # Errors
+    /// As [`SourceClient::get`], and the source's words when it does not take them.
+    pub(crate) async fn remote_write(&self, path: &str, message: &[u8], timeout: Duration) -> Result<(), ApiError> {
+        let body = wire::compress::snappy_encode(message);
+        let mut request =
+            Request::post(self.url(path, ""), "application/x-protobuf", body).timeout(self.timeout.unwrap_or(timeout));
+        request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("snappy"));
+        request.headers.insert("x-prometheus-remote-write-version", HeaderValue::from_static("0.1.0"));
+        request.max_body = 4096;
+        let answer = self.client.send(request).await.map_err(|error| self.error(&error))?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let line = text.lines().next().unwrap_or("").to_owned();
+        Err(ApiError::new(StatusCode::BAD_GATEWAY, format!("data source {}: {} {line}", self.name, answer.status)))
+    }
+
     /// Begins a request whose answer is passed on.
     ///
     /// # Errors

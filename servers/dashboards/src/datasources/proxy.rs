@@ -42,10 +42,11 @@ pub(crate) async fn forward(
     let timeout = Duration::from_millis(app.settings.dataproxy.timeout_ms as u64);
     let query = request.uri().query().unwrap_or("").to_owned();
     let mut headers = passed_on(request.headers());
-    if app.settings.dataproxy.send_user_header && identity.is_signed_in() {
-        if let Ok(value) = HeaderValue::from_str(&identity.login) {
-            headers.insert("x-grafana-user", value);
-        }
+    if app.settings.dataproxy.send_user_header
+        && identity.is_signed_in()
+        && let Ok(value) = HeaderValue::from_str(&identity.login)
+    {
+        headers.insert("x-grafana-user", value);
     }
     app.metrics.datasource_requests.with(&[&source.kind]).inc();
     if request.headers().get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {

@@ -133,10 +133,6 @@ impl Asker {
         Ok(Self { source, client, timeout, limit })
     }
 
-    pub(crate) fn source(&self) -> &DataSource {
-        &self.source
-    }
-
     /// Asks.
     ///
     /// # Errors

@@ -192,7 +192,12 @@ mod tests {
     async fn a_change_that_cannot_be_stored_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let doc: Doc<Demo> = Doc::open(&dir.path().join("missing"), "demo").unwrap();
-        let result = doc.change(|demo| Ok(demo.names.push("a".into()))).await;
+        let result = doc
+            .change(|demo| {
+                demo.names.push("a".into());
+                Ok(())
+            })
+            .await;
         assert!(result.unwrap_err().message.starts_with("the change could not be stored"));
         assert_eq!(*doc.get(), Demo::default());
     }

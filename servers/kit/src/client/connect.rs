@@ -256,7 +256,7 @@ fn read(inline: &str, file: Option<&PathBuf>, what: &str) -> Result<Option<Vec<u
     std::fs::read(file).map(Some).map_err(|e| format!("unable to load specified {what} {}: {e}", file.display()))
 }
 
-fn client_config(settings: &TlsConfig, http2: bool) -> Result<ClientConfig, String> {
+pub(super) fn client_config(settings: &TlsConfig, http2: bool) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let versions: Vec<_> = [(TlsVersion::Tls12, &rustls::version::TLS12), (TlsVersion::Tls13, &rustls::version::TLS13)]
         .into_iter()

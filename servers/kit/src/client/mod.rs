@@ -29,6 +29,16 @@ pub use config::{
 };
 use connect::Connector;
 
+/// TLS settings for a connection of another protocol than HTTP.
+///
+/// # Errors
+/// What is wrong with the certificates.
+pub fn tls_client_config(settings: &TlsConfig) -> Result<rustls::ClientConfig, String> {
+    let mut config = connect::client_config(settings, false)?;
+    config.alpn_protocols.clear();
+    Ok(config)
+}
+
 /// Redirects followed before giving up.
 const MAX_REDIRECTS: usize = 10;
 
