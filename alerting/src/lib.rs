@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 mod evaluate;
+pub mod grafana;
 pub mod notify;
 pub mod rules;
 pub mod text;

@@ -2,7 +2,6 @@
 //!
 //! Algorithm after Howard Hinnant, "chrono-compatible low-level date algorithms".
 
-#[cfg(test)]
 /// Days from 1970-01-01 to a date; months and days count from 1.
 pub(crate) fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -134,7 +134,7 @@ impl Db {
         files.sync_dir(&dir).at("sync", &dir)?;
         let mut damage = Vec::new();
         let (segments, next_segment) = open_segments(&*files, &segments_dir, &mut damage)?;
-        let sealed = segments.iter().map(|segment| segment.generation).max().unwrap_or(0);
+        let sealed = segments.iter().map(|segment| segment.info.generation).max().unwrap_or(0);
         let view = View::new(segments, sealed);
         let head = Head::default();
         let wal_dir = dir.join("wal");
@@ -194,8 +194,8 @@ impl Db {
             streams: self.head.len() as u64,
             head_bytes: load(&self.generation.read().bytes) + load(&self.counters.unsealed),
             segments: view.segments.len() as u64,
-            segment_entries: sum(|s| s.entries),
-            segment_line_bytes: sum(|s| s.bytes),
+            segment_entries: sum(|s| s.info.entries),
+            segment_line_bytes: sum(|s| s.info.bytes),
             segment_file_bytes: sum(Segment::file_bytes),
             entries: load(&self.counters.entries),
             bytes: load(&self.counters.bytes),

@@ -39,6 +39,7 @@
 
 mod bytes;
 mod civil;
+mod codec;
 mod db;
 mod error;
 mod head;

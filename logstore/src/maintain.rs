@@ -140,22 +140,18 @@ impl Db {
         let id = maintenance.next_segment;
         let mut writer = SegmentWriter::create(&*self.files, &dir, id)?;
         let mut entries = LogColumns::new();
-        let mut count = 0;
         for stream in &streams {
             // At most one: generations are sealed one by one.
             for chunk in stream.chunks_after(sealed).into_iter().filter(|chunk| chunk.generation <= generation) {
                 chunk.read_all(&mut entries);
-                count += entries.len();
                 if !entries.is_empty() {
-                    writer.add_stream(&stream.labels, &entries)?;
+                    writer.add_stream(&stream.labels, &entries);
                 }
             }
         }
-        if count == 0 {
-            writer.abandon();
+        if !writer.finish(generation)? {
             return Ok(None);
         }
-        writer.finish(generation)?;
         maintenance.next_segment = SegmentId(id.0 + 1);
         Ok(Some(Arc::new(Segment::open(&*self.files, &dir, id)?)))
     }
@@ -171,7 +167,7 @@ impl Db {
         let parts: Vec<_> = view
             .segments
             .iter()
-            .map(|s| disk::retention::Part { max_ms: s.max_ns.div_euclid(NS_PER_MS), bytes: s.file_bytes() })
+            .map(|s| disk::retention::Part { max_ms: s.info.max_ns.div_euclid(NS_PER_MS), bytes: s.file_bytes() })
             .collect();
         let log_bytes = self.wal.stats().segment_bytes;
         let expired = retention.expired(&parts, log_bytes, now_ns.div_euclid(NS_PER_MS), space);

@@ -26,6 +26,11 @@ impl Needles {
         Self { groups: Vec::new() }
     }
 
+    /// True when every line passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// The rows of `first..ends.len()` whose lines pass, ascending, into `rows`. Line `i` is `text[ends[i - 1]..ends[i]]`.
     pub(crate) fn search(&self, text: &[u8], ends: &[u32], first: usize, rows: &mut Vec<u32>) {
         rows.clear();

@@ -62,7 +62,7 @@ impl LogSource for Db {
         // While the view is held, no chunk leaves the head: nothing is seen twice or missed.
         let view = self.view();
         for segment in &view.segments {
-            if !inside(segment.min_ns, segment.max_ns) {
+            if !inside(segment.info.min_ns, segment.info.max_ns) {
                 continue;
             }
             for stream in segment.select(&request.matchers) {
@@ -73,7 +73,7 @@ impl LogSource for Db {
                             stream: found.stream(segment.labels(stream)),
                             min_ns: info.min_ns,
                             max_ns: info.max_ns,
-                            entries: info.entries as u64,
+                            entries: u64::from(info.entries),
                             bytes: info.bytes,
                         };
                         found.units.push((unit_of, Place::Sealed { segment: segment.clone(), unit }));
@@ -169,7 +169,7 @@ impl Db {
         let selectors = if query.selectors.is_empty() { &all } else { &query.selectors };
         let view = self.view();
         for selector in selectors {
-            for segment in view.segments.iter().filter(|s| inside(s.min_ns, s.max_ns)) {
+            for segment in view.segments.iter().filter(|s| inside(s.info.min_ns, s.info.max_ns)) {
                 for stream in segment.select(selector) {
                     let mut units = segment.units_of(stream).map(|unit| segment.unit(unit));
                     if units.any(|unit| inside(unit.min_ns, unit.max_ns)) {
@@ -215,13 +215,11 @@ impl LogSelection for Selection {
     }
 
     fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
-        let (unit, place) = (self.units.get(index)?, self.places.get(index)?);
+        let place = self.places.get(index)?;
         let (start_ns, end_ns) = (start_ns.max(self.start_ns), end_ns.min(self.end_ns));
         match place {
             Place::Open { chunk, part, entries } => Some(chunk.count_part(*part, *entries, start_ns, end_ns)),
-            _ if start_ns <= unit.min_ns && unit.max_ns < end_ns => Some(unit.entries),
-            _ if unit.max_ns < start_ns || unit.min_ns >= end_ns => Some(0),
-            Place::Sealed { .. } => None,
+            Place::Sealed { segment, unit } => segment.count(*unit, start_ns, end_ns).ok(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(mut segments: Vec<Arc<Segment>>, sealed: u64) -> Self {
         segments.sort_by_key(|segment| segment.id);
-        let max_ns = segments.iter().map(|segment| segment.max_ns).max();
+        let max_ns = segments.iter().map(|segment| segment.info.max_ns).max();
         Self { segments, sealed, max_ns }
     }
 

@@ -88,6 +88,11 @@ impl Clock for Wall {
     }
 }
 
+/// Time this thread has run, where the system tells.
+fn cpu_ns() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+}
+
 fn main() {
     let threads = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1);
     let mut source = Columns { series: Vec::new() };
@@ -170,10 +175,13 @@ fn main() {
         };
         let mut best = u128::MAX;
         let mut stats = None;
-        for _ in 0..7 {
-            let from = Instant::now();
+        for _ in 0..15 {
+            let (from, cpu_from) = (Instant::now(), cpu_ns());
             let output = engine.query(query, source, times, &context);
-            best = best.min(from.elapsed().as_nanos());
+            let wall = from.elapsed().as_nanos();
+            // On one thread its own time says more than the clock, on a machine that others use too.
+            let cpu = cpu_ns().zip(cpu_from).filter(|_| threads == 1).map(|(to, from)| u128::from(to - from));
+            best = best.min(cpu.unwrap_or(wall));
             stats = output.map(|o| o.stats).ok();
         }
         let Some(stats) = stats else { continue };

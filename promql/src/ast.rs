@@ -70,7 +70,7 @@ pub enum Expr {
 
 /// An aggregation operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum AggregateOp {
     Sum,
     Avg,
@@ -151,7 +151,7 @@ pub struct Aggregate {
 
 /// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum BinaryOp {
     Add,
     Sub,
@@ -323,7 +323,7 @@ pub enum DurationExpr {
 
 /// Operators of duration expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant is the operator, function or keyword of its name")]
 pub enum DurationOperator {
     Add,
     Sub,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use common::{Model, append, labels, numbered, part, read, read_all};
 use disk::PowerLoss;
 use foursight_tsdb::{
-    BLOCK_RANGE_MS, Db, ErrorKind, LabelQuery, Labels, MatchOp, Matcher, MemFiles, Options, RawCursor, Reason,
-    Retention, SampleColumns, SelectHints, SeriesSource,
+    Db, ErrorKind, LabelQuery, Labels, MatchOp, Matcher, MemFiles, Options, RawCursor, Reason, Retention,
+    SampleColumns, SelectHints, SeriesSource,
 };
 
 const HOUR: i64 = 3_600_000;

@@ -106,6 +106,11 @@ impl ReadSpec<'_> {
         ReadSpec { start_ns: i64::MIN, end_ns: i64::MAX, needles: &EVERYTHING, skip_lines: false, skip_metadata: false }
     }
 
+    /// Every entry of one moment, whole.
+    pub(crate) fn moment(timestamp_ns: i64) -> ReadSpec<'static> {
+        ReadSpec { start_ns: timestamp_ns, end_ns: timestamp_ns.saturating_add(1), ..ReadSpec::everything() }
+    }
+
     pub(crate) fn covers(&self, min_ns: i64, max_ns: i64) -> bool {
         self.start_ns <= min_ns && (max_ns < self.end_ns || self.end_ns == i64::MAX)
     }

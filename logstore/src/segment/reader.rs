@@ -1,109 +1,98 @@
-//! Reads a segment: its directory when it is opened, units when they are asked for.
+//! An open segment: which streams and units it has, and the way to their lines.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use disk::{Files, IoContext, Mapped};
+use disk::{Files, IoContext};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, LogColumns, Matcher};
 
-use super::{END_MAGIC, FOOTER_LEN, HEADER_LEN, SegmentId, header, unit};
+use super::directory::{Directory, Pages};
+use super::format::{Info, Section, SegmentId, UnitInfo, read_footer};
+use super::rows::UnitReader;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
 use crate::label_index::LabelIndex;
-
-/// A unit is never larger than this once decompressed.
-const MAX_UNIT_BYTES: usize = 1 << 30;
 
 /// An open segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) path: PathBuf,
-    /// Newest generation of the head in it.
-    pub(crate) generation: u64,
-    pub(crate) min_ns: i64,
-    pub(crate) max_ns: i64,
-    pub(crate) entries: u64,
-    pub(crate) bytes: u64,
-    map: Mapped,
+    pub(crate) info: Info,
     labels: Vec<Labels>,
     /// For each stream the end of its units.
     unit_ends: Vec<u32>,
-    units: Vec<UnitInfo>,
+    units: Vec<Unit>,
     by_labels: HashMap<Labels, u32, RandomState>,
     index: LabelIndex,
+    pages: Pages,
+    directory: OnceLock<Directory>,
+    directory_section: super::format::SectionEntry,
 }
 
-/// What the directory says of a unit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UnitInfo {
-    offset: u64,
-    len: usize,
-    crc: u32,
-    body_len: usize,
-    pub(crate) entries: usize,
-    pub(crate) bytes: u64,
-    pub(crate) min_ns: i64,
-    pub(crate) max_ns: i64,
+/// A unit, and where its lines are.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) info: UnitInfo,
+    /// First of its lines among all lines.
+    pub(super) first_line: usize,
+    /// … among lines of units with several templates.
+    pub(super) first_sequence: usize,
+    /// … among lines of units with several templates of structured metadata.
+    pub(super) first_metadata: usize,
+    /// First of its minutes among all minutes.
+    pub(super) first_minute: usize,
+    /// First row of this unit in each of its templates, in the order of `info.templates`.
+    pub(super) first_rows: Vec<u32>,
+    /// The same for structured metadata.
+    pub(super) first_metadata_rows: Vec<u32>,
 }
 
 impl Segment {
     pub(crate) fn open(files: &dyn Files, dir: &Path, id: SegmentId) -> Result<Self, Error> {
         let path = id.path(dir);
         let map = files.map(&path).at("map", &path)?;
-        let corrupt = |at: usize, what: &'static str| Error::corrupt(&path, 0, Malformed { what, at });
-        if map.len() < HEADER_LEN + FOOTER_LEN || map[..HEADER_LEN] != header(id) {
-            return Err(corrupt(0, "not a segment of this number and version"));
-        }
-        let footer_at = map.len() - FOOTER_LEN;
-        let mut footer = Cursor::new(&map[footer_at..]);
-        let broken = |e: Malformed| Error::corrupt(&path, footer_at as u64, e);
-        let offset = footer.u64().map_err(broken)?;
-        let len = footer.u32().map_err(broken)? as usize;
-        let crc = footer.u32().map_err(broken)?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        if footer.take(4).map_err(broken)? != END_MAGIC || start.checked_add(len) != Some(footer_at) {
-            return Err(corrupt(footer_at, "footer is damaged"));
-        }
-        let directory = &map[start..footer_at];
-        if crc32fast::hash(directory) != crc {
-            return Err(corrupt(start, "directory has a wrong checksum"));
-        }
+        let corrupt = |malformed| Error::corrupt(&path, 0, malformed);
+        let sections = read_footer(&map, id).map_err(corrupt)?;
+        let section = |section: Section| sections[section as usize].read(&map).map_err(corrupt);
+        let inside = |of: Section, malformed: Malformed| {
+            Error::Corrupt {
+                file: path.clone(),
+                offset: sections[of as usize].offset(),
+                what: format!("section {of:?}, byte {}: {}", malformed.at, malformed.what),
+            }
+        };
+        let info = Info::read(&section(Section::Info)?).map_err(|e| inside(Section::Info, e))?;
+        let pages = Pages::new(path.clone(), map.clone(), &section(Section::Pages)?);
         let mut segment = Self {
             id,
             path: path.clone(),
-            generation: 0,
-            min_ns: i64::MAX,
-            max_ns: i64::MIN,
-            entries: 0,
-            bytes: 0,
-            map: map.clone(),
+            info,
             labels: Vec::new(),
             unit_ends: Vec::new(),
             units: Vec::new(),
             by_labels: HashMap::default(),
             index: LabelIndex::default(),
+            pages,
+            directory: OnceLock::new(),
+            directory_section: sections[Section::Templates as usize],
         };
-        segment.read_directory(directory, offset).map_err(|e| Error::corrupt(&path, offset, e))?;
+        segment.read_streams(&section(Section::Streams)?).map_err(|e| inside(Section::Streams, e))?;
+        segment.read_units(&section(Section::Units)?).map_err(|e| inside(Section::Units, e))?;
         Ok(segment)
     }
 
-    fn read_directory(&mut self, directory: &[u8], limit: u64) -> Result<(), Malformed> {
-        let mut cursor = Cursor::new(directory);
-        self.generation = cursor.varint()?;
+    fn read_streams(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        let mut units = 0u32;
         for id in 0..cursor.count()? as u32 {
             let labels = Labels::from_encoded(cursor.text()?).ok_or(cursor.malformed("labels are malformed"))?;
-            for _ in 0..cursor.count()? {
-                let unit = read_unit_info(&mut cursor, limit)?;
-                self.min_ns = self.min_ns.min(unit.min_ns);
-                self.max_ns = self.max_ns.max(unit.max_ns);
-                self.entries += unit.entries as u64;
-                self.bytes += unit.bytes;
-                self.units.push(unit);
-            }
-            self.unit_ends.push(self.units.len() as u32);
+            let count = cursor.bounded(u32::MAX as usize, "too many units")? as u32;
+            units = units.checked_add(count).ok_or_else(|| cursor.malformed("too many units"))?;
+            self.unit_ends.push(units);
             self.index.add(id, &labels);
             self.by_labels.insert(labels.clone(), id);
             self.labels.push(labels);
@@ -111,9 +100,47 @@ impl Segment {
         cursor.finish()
     }
 
+    fn read_units(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        let (mut first_line, mut first_sequence, mut first_metadata, mut first_minute) = (0, 0, 0, 0);
+        let mut rows = HashMap::<u32, u32, RandomState>::default();
+        let mut metadata_rows = HashMap::<u32, u32, RandomState>::default();
+        let starts = |templates: &[(u32, u32)], rows: &mut HashMap<u32, u32, RandomState>| {
+            let start = |(template, count): &(u32, u32)| {
+                let next = rows.entry(*template).or_insert(0);
+                let start = *next;
+                *next = next.saturating_add(*count);
+                start
+            };
+            templates.iter().map(start).collect::<Vec<u32>>()
+        };
+        while cursor.remaining() > 0 {
+            let info = UnitInfo::read(&mut cursor)?;
+            let unit = Unit {
+                first_line,
+                first_sequence,
+                first_metadata,
+                first_minute,
+                first_rows: starts(&info.templates, &mut rows),
+                first_metadata_rows: starts(&info.metadata, &mut metadata_rows),
+                info,
+            };
+            let entries = unit.info.entries as usize;
+            first_line += entries;
+            first_sequence += if unit.info.templates.len() > 1 { entries } else { 0 };
+            first_metadata += if unit.info.metadata.len() > 1 { entries } else { 0 };
+            first_minute += if unit.info.has_minutes { unit.info.minutes() as usize } else { 0 };
+            self.units.push(unit);
+        }
+        if self.unit_ends.last().map_or(0, |end| *end as usize) != self.units.len() {
+            return Err(cursor.malformed("streams have another number of units"));
+        }
+        Ok(())
+    }
+
     /// Bytes on disk.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.pages.map.len() as u64
     }
 
     /// Streams that satisfy all matchers.
@@ -132,50 +159,35 @@ impl Segment {
     }
 
     pub(crate) fn unit(&self, unit: u32) -> &UnitInfo {
-        &self.units[unit as usize]
+        &self.units[unit as usize].info
+    }
+
+    fn directory(&self) -> Result<&Directory, Error> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory);
+        }
+        let section = self.directory_section.read(&self.pages.map);
+        let section = section.map_err(|e| Error::corrupt(&self.path, 0, e))?;
+        let directory =
+            Directory::read(section).map_err(|e| Error::corrupt(&self.path, self.directory_section.offset(), e))?;
+        Ok(self.directory.get_or_init(|| directory))
     }
 
     /// Replaces `out` by the wanted entries of a unit, oldest first.
     pub(crate) fn read(&self, unit: u32, spec: &ReadSpec<'_>, out: &mut LogColumns) -> Result<(), Error> {
-        let info = self.unit(unit);
-        let mut all = LogColumns::new();
-        self.decode(unit, &mut all)?;
-        out.clear();
-        let low = all.timestamps.partition_point(|t| *t < spec.start_ns);
-        let high = if spec.covers(info.min_ns, info.max_ns) {
-            all.len()
-        } else {
-            all.timestamps.partition_point(|t| *t < spec.end_ns)
-        };
-        let ends: Vec<u32> = all.lines[..high].iter().map(|(_, end)| *end).collect();
-        let mut rows = Vec::new();
-        if low < high {
-            spec.needles.search(all.text.as_bytes(), &ends, low, &mut rows);
-        }
-        for row in rows {
-            let row = row as usize;
-            let line = if spec.skip_lines { "" } else { all.line(row) };
-            if spec.skip_metadata {
-                out.push(all.timestamps[row], line, []);
-            } else {
-                out.push(all.timestamps[row], line, all.metadata(row));
-            }
-        }
-        Ok(())
+        UnitReader::new(self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, out)
     }
 
-    /// Replaces `out` by all entries of a unit.
-    fn decode(&self, unit: u32, out: &mut LogColumns) -> Result<(), Error> {
-        let info = self.unit(unit);
-        let corrupt = |what| Error::corrupt(&self.path, info.offset, Malformed { what, at: 0 });
-        let start = usize::try_from(info.offset).unwrap_or(usize::MAX);
-        let bytes = start.checked_add(info.len).and_then(|end| self.map.get(start..end));
-        let bytes = bytes.ok_or_else(|| corrupt("unit lies outside the file"))?;
-        if crc32fast::hash(bytes) != info.crc {
-            return Err(corrupt("unit has a wrong checksum"));
+    /// Entries of a unit with a timestamp in `[start_ns, end_ns)`.
+    pub(crate) fn count(&self, unit: u32, start_ns: i64, end_ns: i64) -> Result<u64, Error> {
+        let of = &self.units[unit as usize];
+        if start_ns <= of.info.min_ns && of.info.max_ns < end_ns {
+            return Ok(u64::from(of.info.entries));
         }
-        let body = zstd::bulk::decompress(bytes, info.body_len).map_err(|_| corrupt("unit cannot be decompressed"))?;
-        unit::decode(&body, info.entries, out).map_err(|e| Error::corrupt(&self.path, info.offset, e))
+        if of.info.max_ns < start_ns || of.info.min_ns >= end_ns {
+            return Ok(0);
+        }
+        UnitReader::new(self.directory()?, &self.pages, of).count(start_ns, end_ns)
     }
 
     /// Whether the segment holds this very entry of a stream.
@@ -186,38 +198,22 @@ impl Segment {
         line: &str,
         metadata: &[(&str, &str)],
     ) -> Result<bool, Error> {
-        if timestamp_ns < self.min_ns || timestamp_ns > self.max_ns {
+        if timestamp_ns < self.info.min_ns || timestamp_ns > self.info.max_ns {
             return Ok(false);
         }
         let Some(stream) = self.by_labels.get(labels) else { return Ok(false) };
-        let mut all = LogColumns::new();
+        let mut found = LogColumns::new();
         for unit in self.units_of(*stream) {
             let info = self.unit(unit);
             if timestamp_ns < info.min_ns || timestamp_ns > info.max_ns {
                 continue;
             }
-            self.decode(unit, &mut all)?;
-            let from = all.timestamps.partition_point(|t| *t < timestamp_ns);
-            let same = |row: &usize| all.line(*row) == line && all.metadata(*row).eq(metadata.iter().copied());
-            if (from..all.len()).take_while(|row| all.timestamps[*row] == timestamp_ns).any(|row| same(&row)) {
+            self.read(unit, &ReadSpec::moment(timestamp_ns), &mut found)?;
+            let same = |row: usize| found.line(row) == line && found.metadata(row).eq(metadata.iter().copied());
+            if (0..found.len()).any(same) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-}
-
-fn read_unit_info(cursor: &mut Cursor<'_>, limit: u64) -> Result<UnitInfo, Malformed> {
-    let offset = cursor.varint()?;
-    let len = cursor.bounded(MAX_UNIT_BYTES, "unit is too long")?;
-    if offset.checked_add(len as u64).is_none_or(|end| end > limit) {
-        return Err(cursor.malformed("unit lies outside the file"));
-    }
-    let crc = cursor.bounded(u32::MAX as usize, "checksum is too long")? as u32;
-    let body_len = cursor.bounded(MAX_UNIT_BYTES, "unit is too long")?;
-    let entries = cursor.bounded(body_len, "more entries than bytes")?;
-    let bytes = cursor.varint()?;
-    let min_ns = cursor.signed()?;
-    let max_ns = min_ns.wrapping_add(cursor.varint()? as i64);
-    Ok(UnitInfo { offset, len, crc, body_len, entries, bytes, min_ns, max_ns })
 }

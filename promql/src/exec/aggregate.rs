@@ -41,7 +41,7 @@ impl Exec<'_> {
             self.budget.exchange(held, &out)?;
             return Ok(out);
         }
-        let stream = self.named_stream(&aggregate.input, steps)?;
+        let stream = self.settled_stream(&aggregate.input, steps)?;
         if op == AggregateOp::LimitRatio {
             return self.limit_ratio(&*stream, &param, steps);
         }
@@ -71,18 +71,6 @@ impl Exec<'_> {
             }
         }
         Ok(out)
-    }
-
-    /// The input as a stream in which no two series are equal once their names are gone.
-    fn named_stream<'n>(&'n self, input: &'n Node, steps: Steps) -> Done<Box<dyn Stream + 'n>> {
-        let stream = self.stream(input, steps)?;
-        if self.options.delayed_name_removal || !stream.names_may_differ() {
-            return Ok(stream);
-        }
-        if (0..stream.len()).any(|i| stream.drop_name(i)) {
-            return Ok(Box::new(super::stream::Held(self.collect(&*stream, steps)?)));
-        }
-        Ok(stream)
     }
 
     /// Labels of a series as the aggregation sees them.

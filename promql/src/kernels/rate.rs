@@ -63,8 +63,8 @@ fn run(input: &RangeInput<'_>, kind: Kind, notes: &mut RangeNotes, out: &mut Col
     let shapes = input.shapes.get_or_init(|| shapes(input));
     let plain = samples.histograms.is_empty() && samples.starts.is_empty();
     let (mut first_reset, mut first_overlap) = (0, 0);
-    for step in 0..input.steps.count {
-        let (from, to) = (input.floats[step].0 as usize, input.floats[step].1 as usize);
+    for (step, (window, shape)) in input.floats.iter().zip(shapes).enumerate() {
+        let (from, to) = (window.0 as usize, window.1 as usize);
         if !plain && input.has_histograms(step) {
             if from == to {
                 histograms(input, step, kind, notes, out);
@@ -85,7 +85,6 @@ fn run(input: &RangeInput<'_>, kind: Kind, notes: &mut RangeNotes, out: &mut Col
         for i in resets[first_reset..].iter().take_while(|i| (**i as usize) < to) {
             difference += samples.values[*i as usize - 1];
         }
-        let shape = &shapes[step];
         if !plain {
             while overlapping.get(first_overlap).is_some_and(|i| *i as usize <= from) {
                 first_overlap += 1;

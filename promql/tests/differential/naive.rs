@@ -12,6 +12,7 @@ use model::{Labels, METRIC_NAME, MatchOp, SampleColumns, SelectHints, SeriesSour
 
 pub(crate) type Vector = Vec<(Labels, f64)>;
 type Samples = Vec<(i64, f64)>;
+type Windows = Vec<(Labels, Samples)>;
 
 /// A query fails at a step.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Naive<'_> {
     }
 
     /// Series with the samples of the window before `t`, then its start and end.
-    fn window(&self, expr: &Expr, t: i64) -> Done<(Vec<(Labels, Samples)>, i64, i64)> {
+    fn window(&self, expr: &Expr, t: i64) -> Done<(Windows, i64, i64)> {
         match expr {
             Expr::Paren(p) => self.window(&p.expr, t),
             Expr::Matrix(m) => {

@@ -79,6 +79,16 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// The name in flags.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logfmt => "logfmt",
+            Self::Json => "json",
+        }
+    }
+}
+
 impl FromStr for Format {
     type Err = String;
 

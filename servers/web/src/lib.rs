@@ -11,8 +11,12 @@
 // Servers are where the wall clock is read; libraries get it as an argument.
 #![allow(clippy::disallowed_methods)]
 
+pub mod agent;
+pub mod cli;
 pub mod glob;
 pub mod node;
+pub mod titan;
+pub mod traffic;
 
 /// A part of the host could not run.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,11 @@ pub enum RunError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// The address of a listener, for the log.
+pub(crate) fn shown_address(listener: &tokio::net::TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
 /// Undoes `%41` and `+` of a query string.

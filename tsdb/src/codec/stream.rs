@@ -9,17 +9,18 @@
 #![doc = include_str!("../../docs/format/stream.md")]
 
 use super::bytes::{Cursor, Damaged, Decoded, put_signed, put_varint, unzigzag, zigzag};
-use super::decimal::{BITS, is_exponent, natural, scale, unscale};
+use super::decimal::{BITS, coarsest, is_exponent, natural, scale, unscale};
 
 /// Most samples in one stream: a reader decodes a stream from its beginning.
 pub(crate) const MAX_SAMPLES: u32 = 512;
 
 const RUN: u64 = 0;
-const TIME: u64 = 1;
+const STRAY: u64 = 1;
 const STEP: u64 = 2;
-const SCALE: u64 = 3;
-const RAW: u64 = 4;
-const STALE: u64 = 5;
+const MOVE: u64 = 3;
+const SCALE: u64 = 4;
+const RAW: u64 = 5;
+const STALE: u64 = 6;
 
 /// How a value follows from the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl ValueState {
     /// As [`ValueState::advance`], but looks for the smallest exponent first: at the beginning of a chunk.
     pub(crate) fn advance_anew(&mut self, value: f64) -> Step {
         if value.to_bits() != self.bits && value.is_finite() {
-            let (exponent, mantissa) = natural(value, 0);
+            let (exponent, mantissa) = coarsest(value);
             if exponent != self.exponent && !is_negative_zero(value) {
                 return self.rescale(value, exponent, mantissa);
             }
@@ -200,26 +201,33 @@ fn read_coded_step(cursor: &mut Cursor<'_>, code: u64, argument: u64) -> Decoded
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
     bytes: Vec<u8>,
-    /// Samples at the end, not yet in `bytes`, which repeat value and distance.
-    run: u32,
-    count: u32,
-    /// The usual distance of samples in ms.
-    step_ms: i64,
-    /// How much the last sample missed `step_ms`; the same twice means a new step.
-    missed_ms: i64,
-    first_ms: i64,
+    tail: StreamTail,
+}
+
+/// What a [`Stream`] knows beside its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StreamTail {
+    /// Samples at the end, not yet in the bytes, which repeat the value and are on the grid.
+    pub(crate) run: u32,
+    pub(crate) count: u32,
+    /// Distance of the grid's times in ms.
+    pub(crate) step_ms: i64,
+    /// The grid's time of the last sample.
+    pub(crate) grid_ms: i64,
+    /// Distance of the last two samples: the same twice makes a new grid.
+    pub(crate) distance_ms: i64,
 }
 
 impl Stream {
     #[inline]
     pub(crate) fn count(&self) -> u32 {
-        self.count
+        self.tail.count
     }
 
-    /// Timestamp of the first sample; only of use when there is one.
+    /// Timestamp of the first sample, `None` when there is none.
     #[inline]
-    pub(crate) fn first_ms(&self) -> i64 {
-        self.first_ms
+    pub(crate) fn first_ms(&self) -> Option<i64> {
+        Cursor::new(&self.bytes).signed().ok()
     }
 
     /// Heap bytes.
@@ -232,24 +240,27 @@ impl Stream {
         self.bytes.clear();
         put_signed(&mut self.bytes, timestamp_ms);
         put_state(&mut self.bytes, state);
-        (self.run, self.count, self.step_ms, self.missed_ms, self.first_ms) = (0, 1, 0, 0, timestamp_ms);
+        self.tail = StreamTail { count: 1, grid_ms: timestamp_ms, ..StreamTail::default() };
     }
 
     /// Adds a sample after `last_ms`.
     #[inline]
     pub(crate) fn push(&mut self, last_ms: i64, timestamp_ms: i64, step: Step) {
-        let missed = timestamp_ms.wrapping_sub(last_ms).wrapping_sub(self.step_ms);
-        self.count += 1;
-        if missed == 0 && step == Step::Same {
-            self.run += 1;
-            return;
-        }
-        self.reserve();
-        self.end_run();
-        if missed != 0 {
-            self.put_time(missed);
+        let tail = &mut self.tail;
+        let grid_ms = tail.grid_ms.wrapping_add(tail.step_ms);
+        tail.count += 1;
+        if timestamp_ms == grid_ms {
+            tail.grid_ms = grid_ms;
+            if step == Step::Same {
+                tail.run += 1;
+                return;
+            }
+            self.reserve();
+            self.end_run();
         } else {
-            self.missed_ms = 0;
+            self.reserve();
+            self.end_run();
+            self.leave_grid(grid_ms, timestamp_ms.wrapping_sub(last_ms), timestamp_ms);
         }
         put_step(&mut self.bytes, step);
     }
@@ -264,29 +275,32 @@ impl Stream {
         }
     }
 
-    fn put_time(&mut self, missed: i64) {
-        let lasting = self.count == 2 || missed == self.missed_ms;
-        self.missed_ms = if lasting { 0 } else { missed };
-        let code = if lasting { STEP } else { TIME };
-        let argument = zigzag(missed);
-        if argument < 1 << 56 {
-            put_code(&mut self.bytes, code, argument);
+    /// Says when the sample is that is not at `grid_ms`.
+    #[cold]
+    fn leave_grid(&mut self, grid_ms: i64, distance_ms: i64, timestamp_ms: i64) {
+        let tail = &mut self.tail;
+        if distance_ms == tail.step_ms {
+            // As far from the last sample as usual: the grid has moved (a scrape was missed, a target restarted).
+            put_code(&mut self.bytes, MOVE, 0);
+            tail.grid_ms = timestamp_ms;
+        } else if tail.count == 2 || distance_ms == tail.distance_ms {
+            put_time(&mut self.bytes, STEP, distance_ms.wrapping_sub(tail.step_ms));
+            tail.step_ms = distance_ms;
+            tail.grid_ms = timestamp_ms;
         } else {
-            put_code(&mut self.bytes, code, 0);
-            put_varint(&mut self.bytes, argument);
+            put_time(&mut self.bytes, STRAY, timestamp_ms.wrapping_sub(grid_ms));
+            tail.grid_ms = grid_ms;
         }
-        if lasting {
-            self.step_ms = self.step_ms.wrapping_add(missed);
-        }
+        tail.distance_ms = distance_ms;
     }
 
     fn end_run(&mut self) {
-        match self.run {
+        match self.tail.run {
             0 => {}
             1 => self.bytes.push(0),
             run => put_code(&mut self.bytes, RUN, u64::from(run)),
         }
-        self.run = 0;
+        self.tail.run = 0;
     }
 
     /// Ends the stream: its bytes, trimmed. The stream is empty afterwards.
@@ -299,42 +313,33 @@ impl Stream {
 
     /// Appends all samples to columns.
     pub(crate) fn decode(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Decoded<()> {
-        if self.count == 0 {
+        if self.tail.count == 0 {
             return Ok(());
         }
-        decode(&self.bytes, self.count, self.run, timestamps, values)
+        decode(&self.bytes, self.tail.count, self.tail.run, timestamps, values)
     }
 
-    #[allow(dead_code)]
     /// The parts from which [`Stream::restore`] makes an equal stream.
+    #[allow(dead_code)]
     pub(crate) fn parts(&self) -> (&[u8], StreamTail) {
-        let tail = StreamTail {
-            run: self.run,
-            count: self.count,
-            step_ms: self.step_ms,
-            missed_ms: self.missed_ms,
-            first_ms: self.first_ms,
-        };
-        (&self.bytes, tail)
+        (&self.bytes, self.tail)
     }
 
-    #[allow(dead_code)]
     /// Inverse of [`Stream::parts`].
+    #[allow(dead_code)]
     pub(crate) fn restore(bytes: &[u8], tail: StreamTail) -> Self {
-        let StreamTail { run, count, step_ms, missed_ms, first_ms } = tail;
-        Self { bytes: bytes.to_vec(), run, count, step_ms, missed_ms, first_ms }
+        Self { bytes: bytes.to_vec(), tail }
     }
 }
 
-#[allow(dead_code)]
-/// What a [`Stream`] knows beside its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreamTail {
-    pub(crate) run: u32,
-    pub(crate) count: u32,
-    pub(crate) step_ms: i64,
-    pub(crate) missed_ms: i64,
-    pub(crate) first_ms: i64,
+fn put_time(out: &mut Vec<u8>, code: u64, difference: i64) {
+    let argument = zigzag(difference);
+    if argument != 0 && argument < 1 << 56 {
+        put_code(out, code, argument);
+    } else {
+        put_code(out, code, 0);
+        put_varint(out, argument);
+    }
 }
 
 /// Appends a state in full: with it a stream begins, and a chain of steps in the write-ahead log.
@@ -381,23 +386,39 @@ pub(crate) fn decode(
     timestamps.push(time);
     values.push(state.value());
     let mut left = count - 1;
-    let mut step_ms = 0i64;
-    let mut missed = 0i64;
+    let (mut grid_ms, mut step_ms) = (time, 0i64);
+    // Set by a token that says when the next sample is.
+    let mut placed: Option<i64> = None;
     while !cursor.is_empty() {
         let token = cursor.varint()?;
         let (code, argument) = (token >> 1 & 7, token >> 4);
-        if token & 1 == 1 && (code == TIME || code == STEP) {
-            missed = unzigzag(if argument == 0 { cursor.varint()? } else { argument });
-            if code == STEP {
-                step_ms = step_ms.wrapping_add(missed);
-                missed = 0;
+        if token & 1 == 1 && code <= MOVE {
+            if placed.is_some() {
+                return Err(Damaged("a sample is told its time twice"));
             }
-            continue;
-        }
-        if token & 1 == 1 && code == RUN {
-            let repeat = usize::try_from(argument).unwrap_or(usize::MAX);
-            left = left.checked_sub(repeat).ok_or(Damaged("a stream holds more samples than it says"))?;
-            time = put_run(timestamps, values, time, step_ms, state.value(), repeat);
+            match code {
+                RUN => {
+                    let repeat = usize::try_from(argument).unwrap_or(usize::MAX);
+                    left = left.checked_sub(repeat).ok_or(Damaged("a stream holds more samples than it says"))?;
+                    grid_ms = put_run(timestamps, values, grid_ms, step_ms, state.value(), repeat);
+                    time = grid_ms;
+                }
+                MOVE => {
+                    grid_ms = time.wrapping_add(step_ms);
+                    placed = Some(grid_ms);
+                }
+                _ => {
+                    let difference = unzigzag(if argument == 0 { cursor.varint()? } else { argument });
+                    if code == STEP {
+                        step_ms = step_ms.wrapping_add(difference);
+                        grid_ms = time.wrapping_add(step_ms);
+                        placed = Some(grid_ms);
+                    } else {
+                        grid_ms = grid_ms.wrapping_add(step_ms);
+                        placed = Some(grid_ms.wrapping_add(difference));
+                    }
+                }
+            }
             continue;
         }
         let step = match token {
@@ -407,15 +428,20 @@ pub(crate) fn decode(
         };
         left = left.checked_sub(1).ok_or(Damaged("a stream holds more samples than it says"))?;
         state.follow(step);
-        time = time.wrapping_add(step_ms).wrapping_add(missed);
-        missed = 0;
+        time = match placed.take() {
+            Some(time) => time,
+            None => {
+                grid_ms = grid_ms.wrapping_add(step_ms);
+                grid_ms
+            }
+        };
         timestamps.push(time);
         values.push(state.value());
     }
-    if left != run as usize || missed != 0 {
+    if left != run as usize || placed.is_some() {
         return Err(Damaged("a stream holds fewer samples than it says"));
     }
-    put_run(timestamps, values, time, step_ms, state.value(), left);
+    put_run(timestamps, values, grid_ms, step_ms, state.value(), left);
     Ok(())
 }
 

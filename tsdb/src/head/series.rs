@@ -6,6 +6,7 @@ use model::{Labels, SampleColumns};
 
 use crate::codec::bytes::Decoded;
 use crate::codec::stream::{self, MAX_SAMPLES, Step, Stream, ValueState};
+use crate::log::section::{Habit, check_of};
 
 /// Chunks end at multiples of this, so that no chunk crosses the edge of a block.
 pub(crate) const CHUNK_RANGE_MS: i64 = 2 * 60 * 60 * 1000;
@@ -78,6 +79,8 @@ pub(crate) struct Series {
     closed: Vec<Closed>,
     /// Chain of the log in which this series was last written in full, see [`crate::log`].
     pub(crate) chain: u32,
+    /// How its values behave in the log.
+    pub(crate) habit: Habit,
     /// Part of the fingerprint: proves in the log that a number stands for this series.
     pub(crate) check: u32,
     /// Whether the label index knows the series: it does from its first sample on.
@@ -88,7 +91,7 @@ pub(crate) struct Series {
 
 impl Series {
     pub(crate) fn new(labels: Labels) -> Self {
-        let check = (labels.fingerprint() >> 32) as u32;
+        let check = check_of(&labels);
         Self {
             labels,
             state: ValueState::default(),
@@ -97,6 +100,7 @@ impl Series {
             open: Stream::default(),
             closed: Vec::new(),
             chain: 0,
+            habit: Habit::default(),
             check,
             indexed: false,
             idle: false,
@@ -121,14 +125,14 @@ impl Series {
     pub(crate) fn first_ms(&self) -> Option<i64> {
         match self.closed.first() {
             Some(closed) => Some(closed.first_ms),
-            None => (self.open.count() > 0).then(|| self.open.first_ms()),
+            None => self.open.first_ms(),
         }
     }
 
     /// Beginning of the first chunk with a sample at or after `from_ms`.
     pub(crate) fn first_from(&self, from_ms: i64) -> Option<i64> {
         let closed = self.closed.iter().find(|closed| closed.last_ms >= from_ms).map(|closed| closed.first_ms);
-        let open = || (self.open.count() > 0 && self.last_ms >= from_ms).then(|| self.open.first_ms());
+        let open = || self.open.first_ms().filter(|_| self.last_ms >= from_ms);
         closed.or_else(open)
     }
 
@@ -188,8 +192,7 @@ impl Series {
 
     fn close_chunk(&mut self) {
         let count = self.open.count();
-        if count > 0 {
-            let first_ms = self.open.first_ms();
+        if let Some(first_ms) = self.open.first_ms() {
             let closed = Closed { first_ms, last_ms: self.last_ms, count, bytes: self.open.finish() };
             if self.closed.len() == self.closed.capacity() {
                 self.closed.reserve_exact(1 + self.closed.len() / 4);
@@ -208,7 +211,7 @@ impl Series {
                 trim(out, start, from_ms, to_ms);
             }
         }
-        if self.open.count() > 0 && overlaps(self.open.first_ms(), self.last_ms) {
+        if self.open.first_ms().is_some_and(|first_ms| overlaps(first_ms, self.last_ms)) {
             let start = out.timestamps.len();
             self.open.decode(&mut out.timestamps, &mut out.values)?;
             trim(out, start, from_ms, to_ms);

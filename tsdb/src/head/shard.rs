@@ -6,10 +6,10 @@
 use super::series::{Admission, Bounds, Reason};
 use super::slab::Slab;
 use super::{Outcome, Pending, SeriesId};
-use crate::log::section::{SectionHead, SectionWriter};
+use crate::log::section::{Placed, SectionHead, SectionWriter};
 
 /// A chain is written anew after this many times as many samples as it has values in full: what a damaged record can cost.
-const CHAIN_LENGTH: u64 = 64;
+const CHAIN_LENGTH: u64 = 240;
 
 #[derive(Default)]
 pub(crate) struct Shard {
@@ -89,8 +89,14 @@ impl Shard {
             let step = series.append(pending.timestamp_ms, pending.value);
             outcome.took(pending.timestamp_ms);
             self.samples += 1;
+            let placed = Placed {
+                number: place,
+                check: series.check,
+                timestamp_ms: pending.timestamp_ms,
+                bits: series.state().bits,
+            };
             if series.chain == chain {
-                section.sample(place, series.check, pending.timestamp_ms, series.state().bits, step);
+                section.sample(placed, &mut series.habit, step);
                 continue;
             }
             if series.chain < base_chain {
@@ -98,7 +104,8 @@ impl Shard {
             }
             series.chain = chain;
             self.full += 1;
-            section.sample_in_full(place, series.check, pending.timestamp_ms, series.state());
+            let state = *series.state();
+            section.sample_in_full(placed, &mut series.habit, &state);
             if !series.indexed {
                 series.indexed = true;
                 outcome.new_series.push((SeriesId::new(self.number, place), series.labels().clone()));

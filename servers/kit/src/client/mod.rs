@@ -267,6 +267,10 @@ impl Client {
         if request.gzip {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        // The request's own headers win over the client's.
+        for name in request.headers.keys() {
+            headers.remove(name);
+        }
         for (name, value) in &request.headers {
             let content = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH];
             if method == request.method || !content.contains(name) {

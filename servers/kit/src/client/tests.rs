@@ -35,6 +35,10 @@ async fn peer() -> (String, Arc<Mutex<Vec<String>>>, Shutdown) {
                     "late".into_response()
                 }
                 "/big" => "x".repeat(100_000).into_response(),
+                "/agent" => {
+                    let agents: Vec<_> = parts.headers.get_all(header::USER_AGENT).iter().collect();
+                    format!("{agents:?}").into_response()
+                }
                 _ => format!("{:?}", parts.headers.get("x-extra")).into_response(),
             }
         }
@@ -77,6 +81,9 @@ async fn sends_what_the_settings_say() {
     let client = Client::new(&settings("http_headers: {X-Extra: {values: [one], secrets: [two]}}"), "test").unwrap();
     let answer = client.send(Request::get(format!("{base}/"))).await.unwrap();
     assert_eq!(answer.body, "Some(\"one\")");
+    let own = Request::get(format!("{base}/agent")).header(header::USER_AGENT, HeaderValue::from_static("own"));
+    assert_eq!(client.send(own).await.unwrap().body, "[\"own\"]");
+    assert_eq!(client.send(Request::get(format!("{base}/agent"))).await.unwrap().body, "[\"test\"]");
     let with_user = base.replace("http://", "http://kim:pass%20word@");
     Client::new(&settings("{}"), "test").unwrap().send(Request::get(format!("{with_user}/"))).await.unwrap();
     assert_eq!(seen.lock().unwrap().last().unwrap(), "GET / Basic a2ltOnBhc3Mgd29yZA== ");

@@ -189,6 +189,11 @@ impl Config {
         show::to_yaml(self)
     }
 
+    /// The part of the configuration that is about one job, secrets hidden.
+    pub fn job_yaml(&self, name: &str) -> Option<String> {
+        show::job_yaml(self, name)
+    }
+
     /// Labels added to everything that leaves this server.
     pub fn external_labels(&self) -> &Labels {
         &self.global.external_labels
@@ -235,6 +240,19 @@ impl Place {
             message: message.into(),
         }
     }
+}
+
+/// Where the files of upstream's tests are, if they are there.
+#[cfg(test)]
+pub(crate) fn conformance_dir() -> Option<PathBuf> {
+    let dir = std::env::var_os("FOURSIGHT_CONFORMANCE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from)
+        .join("config");
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    println!("no conformance data at {}: nothing to check", dir.display());
+    None
 }
 
 /// `*` and other wildcards may stand in the last element of a path only, and not within a directory name.

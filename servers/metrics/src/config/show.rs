@@ -67,6 +67,17 @@ pub(super) fn to_yaml(config: &Config) -> String {
     emit(&tree)
 }
 
+/// One job of the file as YAML.
+pub(super) fn job_yaml(config: &Config, name: &str) -> Option<String> {
+    let mut tree = config.tree.clone()?;
+    hide(&mut tree);
+    let Kind::Sequence(jobs) = &tree.get("scrape_configs")?.kind else { return None };
+    let is_wanted = |node: &&Node| {
+        node.get("job_name").is_some_and(|n| matches!(&n.kind, Kind::Scalar { text, .. } if text == name))
+    };
+    jobs.iter().find(is_wanted).map(emit)
+}
+
 fn entry<'a>(tree: &'a mut Node, key: &str, first: bool) -> &'a mut Node {
     if !matches!(tree.kind, Kind::Mapping(_)) {
         tree.kind = Kind::Mapping(Vec::new());

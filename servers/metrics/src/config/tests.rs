@@ -1,23 +1,12 @@
 //! Configuration files that upstream's tests use, with upstream's verdicts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 
-fn conformance() -> Option<PathBuf> {
-    let dir = std::env::var_os("FOURSIGHT_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from)
-        .join("config");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("no conformance data at {}: nothing to check", dir.display());
-    None
-}
-
 #[test]
 fn upstreams_files_get_upstreams_verdicts() {
-    let Some(dir) = conformance() else { return };
+    let Some(dir) = conformance_dir() else { return };
     let expected: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("expected.json")).unwrap()).unwrap();
     let mut wrong = Vec::new();
@@ -63,7 +52,7 @@ fn upstreams_files_get_upstreams_verdicts() {
 
 #[test]
 fn what_is_shown_loads_again_and_hides_secrets() {
-    let Some(dir) = conformance() else { return };
+    let Some(dir) = conformance_dir() else { return };
     for file in ["prometheus/roundtrip.good.yml", "prometheus/conf.good.yml"] {
         let config = Config::load(&dir.join(file), LoadOptions::default()).unwrap();
         let shown = config.to_yaml();

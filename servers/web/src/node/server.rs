@@ -156,7 +156,7 @@ pub async fn run(flags: NodeFlags, shutdown: Shutdown) -> Result<(), RunError> {
     let mut listeners = Vec::new();
     for address in &flags.listen {
         let listener = kit::http::bind(address).await?;
-        tracing::info!(component = "node", address = ?listener.local_addr().ok(), "listening");
+        tracing::info!(component = "node", address = %crate::shown_address(&listener), "listening");
         listeners.push(listener);
     }
     let options = ServeOptions {

@@ -1,0 +1,2 @@
+//! Grafana-managed alert rules.
+pub mod labels;

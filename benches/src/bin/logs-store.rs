@@ -1,0 +1,162 @@
+//! Measures the log store on the corpus of logs: CPU seconds of ingest, bytes on disk, reading back, queries at store level.
+//!
+//! `logs-store [MEGABYTES [DIR]]`; every answer is checked against what the generator knows.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use foursight_benches::logs::{Batch, Corpus};
+use logstore::{Db, Limits, Options, PushEntry, PushStream, StreamKey, SyncPolicy};
+use model::{Direction, Labels, LogColumns, LogSelect, LogSource, Matcher};
+
+/// CPU time of this thread in seconds.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+fn resident(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(key)).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let megabytes: u64 = arguments.next().and_then(|a| a.parse().ok()).unwrap_or(64);
+    let dir = arguments.next().map_or_else(|| std::env::temp_dir().join("foursight-logs-bench"), PathBuf::from);
+    let _ = std::fs::remove_dir_all(&dir);
+    let segment_bytes = std::env::var("SEGMENT_MB").ok().and_then(|mb| mb.parse::<u64>().ok()).unwrap_or(48) << 20;
+    let options = Options {
+        limits: Limits::unlimited(),
+        wal_sync: SyncPolicy::Always,
+        segment_bytes,
+        segment_age_ns: 86_400_000_000_000,
+        ..Options::default()
+    };
+    let db = Db::open(&dir, options.clone()).expect("the store opens");
+
+    let mut corpus = Corpus::new(1, megabytes << 20);
+    let keys: Vec<String> = corpus.streams().iter().map(Labels::to_string).collect();
+    let labels = corpus.streams().to_vec();
+    let resolve = |text: &str| {
+        let at = keys.iter().position(|key| key == text).ok_or("unknown")?;
+        Ok(labels[at].clone())
+    };
+    // The generator's own time is measured and taken off.
+    let (mut making, mut pushing, mut sealing) = (0.0, 0.0, 0.0);
+    let (start, start_cpu) = (Instant::now(), cpu());
+    let mut batch = Batch::default();
+    let mut pending: Vec<Batch> = Vec::new();
+    loop {
+        let before = cpu();
+        pending.clear();
+        // About a megabyte at once, as a busy agent sends.
+        let mut bytes = 0;
+        while bytes < 1 << 20 && corpus.next_batch(&mut batch) {
+            bytes += batch.text.len();
+            pending.push(std::mem::take(&mut batch));
+        }
+        making += cpu() - before;
+        if pending.is_empty() {
+            break;
+        }
+        let before = cpu();
+        for batch in &pending {
+            let entries: Vec<Vec<PushEntry<'_>>> = batch
+                .streams
+                .iter()
+                .map(|stream| {
+                    let entry = |(timestamp_ns, from, to): &(i64, usize, usize)| PushEntry {
+                        timestamp_ns: *timestamp_ns,
+                        line: &batch.text[*from..*to],
+                        metadata: &[],
+                    };
+                    stream.entries.iter().map(entry).collect()
+                })
+                .collect();
+            let streams: Vec<PushStream<'_>> = batch
+                .streams
+                .iter()
+                .zip(&entries)
+                .map(|(stream, entries)| PushStream {
+                    key: StreamKey::Raw { text: &keys[stream.stream], resolve: &resolve },
+                    entries,
+                })
+                .collect();
+            let report = db.push(&streams, batch.now_ns).expect("the push is taken");
+            assert_eq!(report.refused_entries() + report.duplicates, 0);
+        }
+        pushing += cpu() - before;
+        let before = cpu();
+        let report = db.maintain(pending.last().map_or(0, |b| b.now_ns));
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        sealing += cpu() - before;
+    }
+    let before = cpu();
+    db.flush().expect("the rest is written");
+    sealing += cpu() - before;
+    let truth = corpus.truth().clone();
+    let stats = db.stats();
+    let used = cpu() - start_cpu - making;
+    let raw = truth.bytes as f64;
+    println!("{} lines, {:.1} MB", truth.lines, raw / 1e6);
+    println!(
+        "ingest: {:.2} CPU s = {:.1} MB per CPU s; wall {:.2} s (push {pushing:.2}, segments {sealing:.2}); peak {} MB",
+        used,
+        raw / 1e6 / used,
+        start.elapsed().as_secs_f64() - making,
+        resident("VmHWM")
+    );
+    println!(
+        "disk: {} segments, {} bytes, {:.4} of raw; log {} bytes",
+        stats.segments,
+        stats.segment_file_bytes,
+        stats.segment_file_bytes as f64 / raw,
+        stats.wal.bytes
+    );
+    assert_eq!((stats.segment_entries, stats.segment_line_bytes), (truth.lines, truth.bytes));
+
+    let (from, to) = (corpus.start_ns(), corpus.end_ns());
+    let query = |what: &str, matchers: Vec<Matcher>, needles: &[&str], want: Option<u64>| {
+        let needles = needles.iter().map(|n| vec![(*n).to_owned()]).collect();
+        let request =
+            LogSelect { matchers, start_ns: from, end_ns: to, needles, direction: Direction::Forward, ..LogSelect::default() };
+        let mut times = Vec::new();
+        let mut found = (0, 0);
+        for _ in 0..3 {
+            let before = cpu();
+            found = count_lines(&db, &request);
+            times.push((cpu() - before) * 1e3);
+        }
+        println!("{what}: {} lines, {} bytes; CPU ms {times:.2?}", found.0, found.1);
+        if let Some(want) = want {
+            assert_eq!(found.0, want, "{what}");
+        }
+    };
+    let job = |name: &str| vec![Matcher::equal("job", name)];
+    query("read everything", Vec::new(), &[], Some(truth.lines));
+    query("trace id over everything", Vec::new(), &[Corpus::TRACE], Some(truth.trace));
+    query("absent word over everything", Vec::new(), &[Corpus::ABSENT], Some(0));
+    query("1,000 hits over everything", Vec::new(), &[Corpus::THOUSAND], Some(truth.thousand));
+    query("json 5xx", job("api"), &["\"status\":5"], Some(truth.json_5xx));
+    query("logfmt errors", job("gateway"), &["level=error"], Some(truth.logfmt_errors));
+    query("common word", job("nginx"), &["GET"], None);
+}
+
+fn count_lines(db: &Db, request: &LogSelect) -> (u64, u64) {
+    let selection = db.select(request).expect("the selection is made");
+    let mut columns = LogColumns::new();
+    let (mut lines, mut bytes) = (0, 0);
+    for unit in 0..selection.units().len() {
+        selection.read(unit, &mut columns).expect("the unit is read");
+        for row in 0..columns.len() {
+            let line = columns.line(row);
+            if request.needles.iter().all(|group| group.iter().any(|needle| line.contains(needle.as_str()))) {
+                lines += 1;
+                bytes += line.len() as u64;
+            }
+        }
+    }
+    (lines, bytes)
+}

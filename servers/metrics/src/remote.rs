@@ -1,0 +1,226 @@
+//! Remote write, received: both versions of the protocol, decoded straight into a batch of the store.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use kit::http::{BodyLimits, read_body};
+use kit::metrics::{Counter, Registry};
+use model::Labels;
+use tsdb::{RawCursor, RawKeys, Reason};
+use wire::remote_write::{Item, Limits, Request as WriteRequest, SeriesValue, Version};
+
+use crate::state::App;
+
+/// Most bytes of a request after decompression, as upstream.
+const MAX_DECODED: usize = 32 << 20;
+/// Refused samples named in an answer.
+const MAX_NAMED: usize = 10;
+
+/// Self-metrics of the receiver, and what is shared by its requests.
+pub struct WriteMetrics {
+    invalid_labels: Counter,
+    without_metadata: Counter,
+    keys: Arc<RawKeys>,
+}
+
+impl WriteMetrics {
+    /// Registers them.
+    pub fn new(registry: &Registry, keys: Arc<RawKeys>) -> Self {
+        Self {
+            invalid_labels: registry.counter(
+                "prometheus_api_remote_write_invalid_labels_samples_total",
+                "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.",
+            ),
+            without_metadata: registry.counter(
+                "prometheus_api_remote_write_without_metadata_appended_samples_total",
+                "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.",
+            ),
+            keys,
+        }
+    }
+}
+
+/// What a request came to.
+#[derive(Debug, Default)]
+struct Outcome {
+    samples: u64,
+    histograms: u64,
+    exemplars: u64,
+    refused: Vec<String>,
+    refused_count: usize,
+}
+
+enum Failure {
+    /// The request is wrong: it must not be sent again.
+    Bad(String),
+    /// The store cannot take it now: it is to be sent again.
+    Store(String),
+    /// The store takes nothing at the moment.
+    Busy(String),
+}
+
+/// Handles `POST /api/v1/write`.
+pub async fn receive(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    if !app.allow.remote_write {
+        let text = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    }
+    if request.method() != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let version = match version(request.headers(), app.allow.remote_write_v2) {
+        Ok(version) => version,
+        Err(text) => return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response(),
+    };
+    if let Err(error) = app.ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, error.message).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let limits = BodyLimits { wire: MAX_DECODED, decompressed: MAX_DECODED, ..BodyLimits::default() };
+    // The body is a snappy block: it is decompressed below, straight into the buffer that is decoded.
+    let mut headers = parts.headers;
+    headers.remove(header::CONTENT_ENCODING);
+    let bytes = match read_body(&headers, body, &limits).await {
+        Ok(bytes) => bytes,
+        Err(e) => return (e.status(), format!("{e}\n")).into_response(),
+    };
+    let stored = tokio::task::spawn_blocking(move || store(&app, &bytes, version)).await;
+    match stored {
+        Ok(Ok(outcome)) => answer(version, &outcome),
+        Ok(Err(Failure::Bad(text))) => (StatusCode::BAD_REQUEST, text + "\n").into_response(),
+        Ok(Err(Failure::Busy(text))) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, HeaderValue::from_static("5"))], text + "\n")
+                .into_response()
+        }
+        Ok(Err(Failure::Store(text))) => (StatusCode::INTERNAL_SERVER_ERROR, text + "\n").into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+    }
+}
+
+fn version(headers: &HeaderMap, v2: bool) -> Result<Version, String> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type = text(&header::CONTENT_TYPE);
+    // Senders older than the header mean version 1.
+    let version = if content_type.is_empty() { Some(Version::V1) } else { Version::from_content_type(content_type) };
+    let version = version.ok_or_else(|| {
+        format!("expected application/x-protobuf as the first (media) part, got {content_type} content-type\n")
+    })?;
+    if version == Version::V2 && !v2 {
+        return Err("io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest\n".to_owned());
+    }
+    let encoding = text(&header::CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "snappy" {
+        return Err(format!(
+            "{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable\n"
+        ));
+    }
+    Ok(version)
+}
+
+fn answer(version: Version, outcome: &Outcome) -> Response<Body> {
+    let mut response = if outcome.refused_count > 0 {
+        let mut text = outcome.refused.join("; ");
+        if outcome.refused_count > outcome.refused.len() {
+            text.push_str(&format!("; and {} more", outcome.refused_count - outcome.refused.len()));
+        }
+        (StatusCode::BAD_REQUEST, text + "\n").into_response()
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    };
+    if version == Version::V2 {
+        for (name, count) in [
+            ("x-prometheus-remote-write-samples-written", outcome.samples),
+            ("x-prometheus-remote-write-histograms-written", outcome.histograms),
+            ("x-prometheus-remote-write-exemplars-written", outcome.exemplars),
+        ] {
+            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(count));
+        }
+    }
+    response
+}
+
+/// Decodes and stores a request. Samples that the store refuses do not keep the others from being stored.
+fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
+    let bad = |e: wire::Error| Failure::Bad(e.to_string());
+    let message = wire::compress::snappy_decode(body, MAX_DECODED).map_err(bad)?;
+    let mut outcome = Outcome::default();
+    let mut cursor = RawCursor::new(app.writes.keys.clone());
+    let mut appender = app.db.appender().map_err(store_failure)?;
+    let mut request = WriteRequest::new(&message, version, Limits::default()).map_err(bad)?;
+    let mut pending = 0u64;
+    loop {
+        let item = match request.next_item() {
+            Ok(Some(item)) => item,
+            Ok(None) => break,
+            Err(e) => return Err(bad(e)),
+        };
+        let Item::Series(series) = item else { continue };
+        if series.metadata.is_none() {
+            app.writes.without_metadata.add((series.samples + series.histograms) as u64);
+        }
+        let found = appender.resolve_raw(&mut cursor, &series.key, || -> Result<Option<Labels>, tsdb::Error> {
+            match series.labels() {
+                Ok(labels) if labels.metric_name().is_some() => Ok(Some(labels)),
+                Ok(labels) => Err(tsdb::Error::InvalidLabels {
+                    what: format!("invalid labels: the metric name is missing in {labels}"),
+                }),
+                Err(e) => Err(tsdb::Error::InvalidLabels { what: e.to_string() }),
+            }
+        });
+        let reference = match found {
+            Ok(Some(reference)) => reference,
+            Ok(None) => continue,
+            Err(tsdb::Error::InvalidLabels { what }) => {
+                app.writes.invalid_labels.add((series.samples + series.histograms) as u64);
+                outcome.refused_count += series.samples + series.histograms;
+                if outcome.refused.len() < MAX_NAMED {
+                    outcome.refused.push(what);
+                }
+                continue;
+            }
+            Err(e) => return Err(store_failure(e)),
+        };
+        let mut values = series.values();
+        while let Some(value) = values.next_value().map_err(bad)? {
+            match value {
+                SeriesValue::Sample(sample) => {
+                    if appender.len() >= tsdb::MAX_BATCH_SAMPLES {
+                        let full = std::mem::replace(&mut appender, app.db.appender().map_err(store_failure)?);
+                        finish(full, &mut outcome, &mut pending)?;
+                    }
+                    appender.append(reference, sample.timestamp_ms, sample.value).map_err(store_failure)?;
+                    pending += 1;
+                }
+                SeriesValue::Histogram { .. } | SeriesValue::Exemplar(_) => {}
+            }
+        }
+    }
+    finish(appender, &mut outcome, &mut pending)?;
+    Ok(outcome)
+}
+
+fn finish(appender: tsdb::Appender<'_>, outcome: &mut Outcome, pending: &mut u64) -> Result<(), Failure> {
+    let report = appender.commit().map_err(store_failure)?;
+    outcome.samples += report.accepted;
+    *pending = 0;
+    // A duplicate that says the same is no refusal; one of a series the store has let go will come again.
+    if report.refused.iter().any(|refusal| refusal.reason == Reason::UnknownSeries) {
+        return Err(Failure::Busy("a series left memory while the request was stored: send it again".to_owned()));
+    }
+    outcome.refused_count += report.refused.len();
+    for refusal in report.refused.iter().take(MAX_NAMED - outcome.refused.len().min(MAX_NAMED)) {
+        outcome.refused.push(refusal.to_string());
+    }
+    Ok(())
+}
+
+fn store_failure(error: tsdb::Error) -> Failure {
+    match error.kind() {
+        tsdb::ErrorKind::Invalid | tsdb::ErrorKind::Limit => Failure::Bad(error.to_string()),
+        tsdb::ErrorKind::Refusing | tsdb::ErrorKind::Closed => Failure::Busy(error.to_string()),
+        _ => Failure::Store(error.to_string()),
+    }
+}
