@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn extracts_between_literals() {
-        let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(&str, &str, Pairs); 8] = [
             ("<ip> - <_> [<ts>]", "1.2.3.4 - kim [now] x", &[("ip", "1.2.3.4"), ("ts", "now")]),
             ("<a>", "all of it", &[("a", "all of it")]),
             ("a<b>", "xa1", &[]),
