@@ -9,7 +9,7 @@ use memchr::memmem;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
     /// The text is empty.
-    #[error("syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")]
+    #[error("parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")]
     Empty,
     /// Nothing to extract.
     #[error("at least one capture is required")]

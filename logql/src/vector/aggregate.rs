@@ -8,12 +8,12 @@ use crate::label_set::LabelSet;
 use crate::metric::grid::{ABSENT, is_present};
 use crate::syntax::ast::{Grouping, VectorOp};
 
-/// The labels of the group that a label set belongs to.
+/// The labels of the group that a label set belongs to. Those with an empty value are left out where labels are excluded.
 pub(crate) fn group_labels(labels: &LabelSet, grouping: &Grouping) -> LabelSet {
     let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
     match grouping.without {
-        true => labels.filter(|name| !listed(name) && name != model::METRIC_NAME),
-        false => labels.filter(listed),
+        true => labels.filter(|name, value| !value.is_empty() && !listed(name) && name != model::METRIC_NAME),
+        false => labels.filter(|name, _| listed(name)),
     }
 }
 

@@ -71,11 +71,12 @@ impl LogfmtFieldsStage {
             };
             let Some(name) = self.keys.label(key) else { continue };
             // A key that is no source may itself be the name of a label.
-            let field = self
-                .fields
-                .iter()
-                .position(|field| field.source == Some(name))
-                .or_else(|| self.fields.iter().position(|field| field.label == name));
+            let named = self.fields.iter().position(|field| field.label == name);
+            // What an earlier stage has made a label of is not read again.
+            if named.is_none() && cx.labels.was_extracted(name) {
+                continue;
+            }
+            let field = self.fields.iter().position(|field| field.source == Some(name)).or(named);
             let Some(index) = field else { continue };
             let mut id = self.fields[index].label;
             if cx.labels.clashes(id) {
