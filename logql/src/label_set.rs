@@ -84,8 +84,11 @@ impl LabelSet {
     }
 
     /// The set with only some of its labels.
-    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
-        Self::from_pairs(self.iter().filter(|(name, _)| keep(name)))
+    pub fn filter(&self, mut keep: impl FnMut(&str, &str) -> bool) -> Self {
+        if self.iter().all(|(name, value)| keep(name, value)) {
+            return self.clone();
+        }
+        Self::from_pairs(self.iter().filter(|(name, value)| keep(name, value)))
     }
 
     /// Bytes of heap this set shares with its clones.
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!((set.get("a"), set.get("b"), set.get("d")), (Some(""), Some("3"), None));
         assert_eq!(set.len(), 3);
         assert_ne!(set, LabelSet::from_pairs([("b", "3"), ("c", "x")]));
-        assert_eq!(set.filter(|n| n != "a"), LabelSet::from_pairs([("c", "x"), ("b", "3")]));
+        assert_eq!(set.filter(|n, _| n != "a"), LabelSet::from_pairs([("c", "x"), ("b", "3")]));
         assert_eq!(LabelSet::empty().to_string(), "{}");
         assert!(LabelSet::from_pairs([("a", "1")]) < LabelSet::from_pairs([("a", "1"), ("b", "")]));
     }

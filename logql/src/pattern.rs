@@ -9,7 +9,7 @@ use memchr::memmem;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
     /// The text is empty.
-    #[error("syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")]
+    #[error("parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")]
     Empty,
     /// Nothing to extract.
     #[error("at least one capture is required")]
@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn extracts_between_literals() {
-        let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(&str, &str, Pairs); 8] = [
             ("<ip> - <_> [<ts>]", "1.2.3.4 - kim [now] x", &[("ip", "1.2.3.4"), ("ts", "now")]),
             ("<a>", "all of it", &[("a", "all of it")]),
             ("a<b>", "xa1", &[]),

@@ -9,12 +9,15 @@ use disk::{Files, IoContext, Lock, RealFiles, Wal, WalOptions, WalStats, wal};
 use model::Labels;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use crate::deletes::{Batch, Deletes};
 use crate::error::Error;
 use crate::head::Head;
 use crate::limits::{Limits, TokenBucket};
 use crate::options::Options;
 use crate::record;
+use crate::retention::{Rules, Schedule};
 use crate::segment::{Segment, SegmentId};
+use crate::tail::Tails;
 use crate::view::View;
 
 /// Most places of damage that are remembered.
@@ -35,6 +38,9 @@ pub struct Db {
     pub(crate) generation: RwLock<Generation>,
     view: RwLock<Arc<View>>,
     pub(crate) rate: Mutex<TokenBucket>,
+    pub(crate) retention: RwLock<Arc<Rules>>,
+    pub(crate) deletes: Deletes,
+    pub(crate) tails: Tails,
     /// Held by whoever changes files.
     pub(crate) maintenance: Mutex<Maintenance>,
     /// Why pushes are refused, set by the brake.
@@ -68,6 +74,9 @@ pub(crate) struct Maintenance {
     pub(crate) garbage: Vec<PathBuf>,
     /// Segments that are left alone, for they cannot be read to the end.
     pub(crate) unmergeable: HashSet<SegmentId>,
+    pub(crate) schedule: Schedule,
+    /// Delete requests that are being carried out.
+    pub(crate) deleting: Option<Batch>,
 }
 
 /// Figures since the store was opened.
@@ -152,24 +161,31 @@ impl Db {
         let wal_dir = dir.join("wal");
         let old_log = wal::list_segments(&*files, &wal_dir)?;
         let generation = replay(&*files, &old_log, &view, &head, &mut damage)?;
+        let deletes = Deletes::open(&*files, deletes_path(&dir), options.delete_reader.clone(), &mut damage)?;
         let wal_options = WalOptions { sync: options.wal_sync, ..WalOptions::default() };
         let wal = Wal::open(files.clone(), wal_dir, wal_options)?;
         Ok(Self {
             files,
             dir,
             limits: RwLock::new(Arc::new(options.limits.clone())),
-            options,
             wal,
             head,
             generation: RwLock::new(generation),
             view: RwLock::new(Arc::new(view)),
             rate: Mutex::default(),
+            retention: RwLock::new(Arc::new(Rules {
+                all: options.retention,
+                streams: options.stream_retention.clone(),
+            })),
+            deletes,
+            tails: Tails::default(),
             maintenance: Mutex::new(maintenance),
             refusing: RwLock::default(),
             counters: Counters::default(),
             buffers: Mutex::default(),
             damage: Mutex::new(damage),
             closed: AtomicBool::new(false),
+            options,
             _lock: lock,
         })
     }
@@ -192,6 +208,7 @@ impl Db {
     /// When the log cannot be synced.
     pub fn close(&self) -> Result<(), Error> {
         self.closed.store(true, Ordering::SeqCst);
+        self.tails.close();
         let _background = self.maintenance.lock();
         self.wal.close()?;
         Ok(())
@@ -258,7 +275,12 @@ impl std::fmt::Debug for Db {
     }
 }
 
-fn segments_dir(dir: &Path) -> PathBuf {
+/// File of the delete requests.
+pub(crate) fn deletes_path(dir: &Path) -> PathBuf {
+    dir.join("deletes")
+}
+
+pub(crate) fn segments_dir(dir: &Path) -> PathBuf {
     dir.join("segments")
 }
 

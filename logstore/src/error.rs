@@ -63,6 +63,12 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// Too many delete requests wait.
+    #[error("{limit} delete requests wait to be carried out, more than that are not taken")]
+    TooManyDeletes {
+        /// The limit.
+        limit: usize,
+    },
     /// Another process has the directory open.
     #[error("{} is in use by another process", dir.display())]
     Locked {
@@ -89,7 +95,9 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Refused(_) | Self::PushTooLarge { .. } | Self::HeadFull { .. } => ErrorKind::Limit,
+            Self::Refused(_) | Self::PushTooLarge { .. } | Self::HeadFull { .. } | Self::TooManyDeletes { .. } => {
+                ErrorKind::Limit
+            }
             Self::Locked { .. } => ErrorKind::Io,
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::Closed => ErrorKind::Closed,

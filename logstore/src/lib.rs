@@ -30,10 +30,11 @@
 //! ```
 //!
 //! Modules: `write` (the way of a push), `head` (streams and open chunks), `record` (what the log holds), `segment`
-//! (immutable files), `view` (which data is where), `select` (reading), `maintain` (segments, retention), `limits`.
+//! (immutable files), `view` (which data is where), `select` (reading), `report` (how much there is of what), `tail` (what is
+//! pushed, as it comes), `maintain` (background work) with `retention`, `deletes` and `merge`, `snapshot`, `limits`.
 //!
 //! Limits: timestamps are `i64` nanoseconds; a push holds at most 192 MiB of lines and metadata; see [`Limits`] for the rest.
-//! Layout on disk: `LOCK`, `wal/` and `segments/`, see the pages in `docs/format`.
+//! Layout on disk: `LOCK`, `wal/`, `segments/` and `deletes`, see the pages in `docs/format`.
 
 #![deny(missing_docs)]
 
@@ -41,6 +42,7 @@ mod bytes;
 mod civil;
 mod codec;
 mod db;
+mod deletes;
 mod error;
 mod head;
 mod limits;
@@ -50,12 +52,17 @@ mod needles;
 mod options;
 mod push;
 mod record;
+mod report;
+mod retention;
 mod segment;
 mod select;
+mod snapshot;
+mod tail;
 mod view;
 mod write;
 
 pub use db::{Db, Stats};
+pub use deletes::{DeleteFilter, DeleteInfo, DeleteReader, DeleteRequest, DeleteState, EntryFilter};
 pub use disk::SyncPolicy;
 pub use disk::retention::Retention;
 pub use disk::space::Brake;
@@ -64,3 +71,6 @@ pub use limits::{Limits, Rate, Refusal};
 pub use maintain::MaintainReport;
 pub use options::Options;
 pub use push::{PushEntry, PushReport, PushStream, Refused, StreamKey};
+pub use report::{LabelCount, StreamVolume, ValueCount, count_labels};
+pub use retention::StreamRetention;
+pub use tail::{Dropped, Tail, TailBatch};

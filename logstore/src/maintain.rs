@@ -1,4 +1,5 @@
-//! Background work, done when the owner calls [`Db::maintain`]: recovery of the log, segments, retention, the brake.
+//! Background work, done when the owner calls [`Db::maintain`]: recovery of the log, segments from the head, the brake, and
+//! what becomes of segments (`retention`, `deletes`, `merge`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,8 +11,6 @@ use crate::db::{Db, Generation, Maintenance};
 use crate::error::Error;
 use crate::segment::{Origin, Segment, SegmentId, SegmentWriter};
 use crate::view::View;
-
-const NS_PER_MS: i64 = 1_000_000;
 
 /// What a call of [`Db::maintain`] did.
 #[derive(Debug, Default)]
@@ -129,7 +128,7 @@ impl Db {
     }
 
     /// Writes the frozen generation into a segment, shows the segment in place of the chunks, and lets go of the log.
-    fn seal(&self, maintenance: &mut Maintenance) -> Result<bool, Error> {
+    pub(crate) fn seal(&self, maintenance: &mut Maintenance) -> Result<bool, Error> {
         if !self.freeze(maintenance)? {
             return Ok(false);
         }
@@ -183,10 +182,14 @@ impl Db {
         report: &mut MaintainReport,
     ) -> Result<(), Error> {
         self.remove_garbage(maintenance)?;
-        report.expired += self.expire(maintenance, now_ns)?;
-        let merged = self.compact(maintenance)?;
-        report.merged += merged;
-        report.more |= merged > 0;
+        let (expired, rewritten) = self.expire(maintenance, now_ns)?;
+        report.expired += expired;
+        report.more = rewritten || self.carry_out_deletes(maintenance, now_ns)?;
+        if !report.more {
+            // Not while segments are looked through for entries to be deleted.
+            report.merged += self.compact(maintenance, now_ns)?;
+            report.more = report.merged > 0;
+        }
         Ok(())
     }
 
@@ -218,29 +221,5 @@ impl Db {
         self.files.sync_dir(&dir).at("sync", &dir)?;
         maintenance.garbage.clear();
         Ok(())
-    }
-
-    /// Drops segments that retention does not keep; returns how many.
-    fn expire(&self, maintenance: &mut Maintenance, now_ns: i64) -> Result<u64, Error> {
-        let retention = &self.options.retention;
-        if *retention == disk::retention::Retention::default() {
-            return Ok(0);
-        }
-        let space = self.files.space(&self.dir).at("statvfs", &self.dir)?;
-        let view = self.view().clone();
-        let parts: Vec<_> = view
-            .segments
-            .iter()
-            .map(|s| disk::retention::Part { max_ms: s.info.max_ns.div_euclid(NS_PER_MS), bytes: s.file_bytes() })
-            .collect();
-        let log_bytes = self.wal.stats().segment_bytes;
-        let expired = retention.expired(&parts, log_bytes, now_ns.div_euclid(NS_PER_MS), space);
-        if expired.is_empty() {
-            return Ok(0);
-        }
-        let gone: Vec<_> = expired.iter().map(|(index, _)| view.segments[*index].clone()).collect();
-        self.counters.expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
-        self.replace(maintenance, &gone, None)?;
-        Ok(gone.len() as u64)
     }
 }

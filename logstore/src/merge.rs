@@ -1,5 +1,5 @@
 //! Segments made of segments: many small ones become a larger one, so that there are few files to look into and their
-//! columns and words are shared by many lines.
+//! columns and words are shared by many lines; and one is written again without entries that have to go.
 //!
 //! Only neighbours in the order of generations are merged, so that the order of segments stays the order of arrival, and only when
 //! the largest of them is at most half of the whole: a byte is written again a few times until its segment is full.
@@ -12,8 +12,10 @@ use std::sync::atomic::Ordering;
 use model::{Labels, LogColumns};
 
 use crate::db::{Db, Maintenance};
+use crate::deletes::{Rule, StreamRules, for_stream};
 use crate::error::Error;
 use crate::head::ReadSpec;
+use crate::retention::Rules;
 use crate::segment::{Origin, Segment, SegmentId, SegmentWriter};
 
 /// So many segments at least are merged, and at most.
@@ -21,6 +23,33 @@ const MIN_RUN: usize = 4;
 const MAX_RUN: usize = 32;
 /// Entries take at most this many bytes of memory while they are merged.
 const MAX_MERGE_BYTES: usize = 1 << 30;
+
+/// Which entries are left out of a new segment.
+pub(crate) struct Discard<'a> {
+    /// Those too old by these rules at this time,
+    pub(crate) rules: &'a Rules,
+    pub(crate) now_ns: i64,
+    /// those whose deletion is due,
+    pub(crate) deletes: &'a [Arc<Rule>],
+    /// and units that cannot be read, instead of giving up.
+    pub(crate) skip_unreadable: bool,
+}
+
+/// The same for one stream.
+struct StreamDiscard {
+    oldest_ns: i64,
+    deletes: StreamRules,
+}
+
+impl StreamDiscard {
+    /// Appends the entries that are kept.
+    fn append_kept(&self, labels: &Labels, from: &LogColumns, to: &mut LogColumns) {
+        let kept = |row: &usize| {
+            from.timestamps[*row] >= self.oldest_ns && !self.deletes.iter().any(|rule| rule.means(labels, from, *row))
+        };
+        append(from, (0..from.len()).filter(kept), to);
+    }
+}
 
 /// What the choice of segments depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +85,7 @@ fn choose(parts: &[Candidate], max_bytes: u64, max_span_ns: i64) -> Option<Range
 
 impl Db {
     /// Merges the segments whose turn it is; returns how many.
-    pub(crate) fn compact(&self, maintenance: &mut Maintenance) -> Result<u64, Error> {
+    pub(crate) fn compact(&self, maintenance: &mut Maintenance, now_ns: i64) -> Result<u64, Error> {
         let view = self.view().clone();
         let candidate = |segment: &Arc<Segment>| Candidate {
             bytes: segment.weight(),
@@ -67,10 +96,12 @@ impl Db {
         let parts: Vec<Candidate> = view.segments.iter().map(candidate).collect();
         let max_bytes = self.options.segment_bytes.saturating_add(self.options.segment_bytes / 2);
         // What retention drops as a whole should not span much more time than it keeps.
-        let max_span_ns = self.options.retention.max_age_ms.map_or(i64::MAX, |age| (age / 8).saturating_mul(1_000_000));
+        let rules = self.retention.read().clone();
+        let max_span_ns = rules.all.max_age_ms.map_or(i64::MAX, |age| (age / 8).saturating_mul(1_000_000));
         let Some(run) = choose(&parts, max_bytes, max_span_ns) else { return Ok(0) };
         let sources = &view.segments[run];
-        match self.merge(maintenance, sources)? {
+        let discard = Discard { rules: &rules, now_ns, deletes: &[], skip_unreadable: false };
+        match self.merge(maintenance, sources, &discard)? {
             Merge::Made(segment) => self.replace(maintenance, sources, segment)?,
             Merge::Unreadable(id, error) => {
                 maintenance.unmergeable.insert(id);
@@ -87,7 +118,12 @@ impl Db {
     }
 
     /// Writes the entries of segments, given in the order of generations, into a new one.
-    fn merge(&self, maintenance: &mut Maintenance, sources: &[Arc<Segment>]) -> Result<Merge, Error> {
+    pub(crate) fn merge(
+        &self,
+        maintenance: &mut Maintenance,
+        sources: &[Arc<Segment>],
+        discard: &Discard<'_>,
+    ) -> Result<Merge, Error> {
         let dir = self.segments_dir();
         let id = maintenance.next_segment;
         maintenance.next_segment = SegmentId(id.0 + 1);
@@ -105,22 +141,31 @@ impl Db {
                     return Ok(Merge::Unreadable(source, error));
                 }
             };
+            let of_stream = StreamDiscard {
+                oldest_ns: discard.rules.oldest_ns(&next.labels, discard.now_ns),
+                deletes: for_stream(discard.deletes, &next.labels),
+            };
             for (source, stream) in next.places {
                 let segment = &sources[source];
                 for unit in segment.units_of(stream) {
-                    if let Err(error) = segment.read(unit, &ReadSpec::everything(), None, &mut unit_entries) {
-                        writer.abandon();
-                        return Ok(Merge::Unreadable(segment.id, error));
+                    match segment.read(unit, &ReadSpec::everything(), None, &mut unit_entries) {
+                        Err(error) if discard.skip_unreadable => self.note_damage(&error),
+                        Err(error) => {
+                            writer.abandon();
+                            return Ok(Merge::Unreadable(segment.id, error));
+                        }
+                        Ok(()) => of_stream.append_kept(&next.labels, &unit_entries, &mut entries),
                     }
                     bytes += unit_entries.text.len();
-                    if bytes > MAX_MERGE_BYTES {
+                    if bytes > MAX_MERGE_BYTES && sources.len() > 1 {
                         writer.abandon();
                         return Ok(Merge::TooLarge);
                     }
-                    append(&unit_entries, 0..unit_entries.len(), &mut entries);
                 }
             }
-            writer.add_stream(&next.labels, in_order(&entries, &mut sorted));
+            if !entries.is_empty() {
+                writer.add_stream(&next.labels, in_order(&entries, &mut sorted));
+            }
         }
         let level = sources.iter().map(|source| source.info.level).max().unwrap_or(0) + 1;
         let generation = sources.iter().map(|source| source.info.generation).max().unwrap_or(0);
@@ -138,7 +183,7 @@ impl Db {
 }
 
 /// What came of a merge.
-enum Merge {
+pub(crate) enum Merge {
     /// The new segment, `None` when no entry was left.
     Made(Option<Arc<Segment>>),
     /// Of this segment something cannot be read.

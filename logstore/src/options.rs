@@ -4,7 +4,9 @@ use disk::SyncPolicy;
 use disk::retention::Retention;
 use disk::space::Brake;
 
+use crate::deletes::DeleteReader;
 use crate::limits::Limits;
+use crate::retention::StreamRetention;
 
 /// How a store behaves. `Default` is right for most.
 #[derive(Clone, Debug)]
@@ -21,6 +23,10 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Which segments go when they are too old or take too much space.
     pub retention: Retention,
+    /// Other ages for entries of certain streams. [`crate::Db::set_retention`] changes both later.
+    pub stream_retention: Vec<StreamRetention>,
+    /// Reads delete requests, those made earlier included.
+    pub delete_reader: DeleteReader,
     /// Refuses pushes while the disk is nearly full.
     pub brake: Brake,
     /// What a push may hold. [`crate::Db::set_limits`] changes it later.
@@ -36,6 +42,8 @@ impl Default for Options {
             head_bytes: 512 << 20,
             cache_bytes: 128 << 20,
             retention: Retention::default(),
+            stream_retention: Vec::new(),
+            delete_reader: DeleteReader::default(),
             brake: Brake::default(),
             limits: Limits::default(),
         }

@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::db::Db;
+use crate::deletes::{Rule, StreamRules, for_stream};
 use crate::error::Error;
 use crate::head::{Chunk, ReadSpec};
 use crate::needles::Needles;
@@ -22,6 +23,8 @@ const NS_PER_MS: i64 = 1_000_000;
 
 struct Selection {
     streams: Vec<Labels>,
+    /// For each stream what hides entries of it; empty when nothing hides any.
+    hidden: Vec<StreamRules>,
     units: Vec<LogUnit>,
     places: Vec<Place>,
     start_ns: i64,
@@ -50,6 +53,9 @@ struct Source {
 #[derive(Default)]
 struct Collector {
     streams: Vec<Labels>,
+    hidden: Vec<StreamRules>,
+    /// What hides entries.
+    rules: Arc<Vec<Arc<Rule>>>,
     numbers: HashMap<Labels, u32, RandomState>,
     units: Vec<(LogUnit, Place)>,
     sources: Vec<Source>,
@@ -57,16 +63,27 @@ struct Collector {
 }
 
 impl Collector {
-    fn stream(&mut self, labels: &Labels) -> u32 {
-        let streams = &mut self.streams;
-        *self.numbers.entry_ref(labels).or_insert_with(|| {
-            streams.push(labels.clone());
-            streams.len() as u32 - 1
-        })
+    /// Adds units of one stream; those of which nothing is to be seen are left out.
+    fn add(&mut self, labels: &Labels, units: impl Iterator<Item = (LogUnit, Place)>) {
+        let known = self.numbers.get(labels).copied();
+        let hidden = match known {
+            Some(stream) => self.hidden.get(stream as usize).cloned().unwrap_or_default(),
+            None => for_stream(&self.rules, labels),
+        };
+        let before = self.units.len();
+        let stream = known.unwrap_or(self.streams.len() as u32);
+        let seen = |unit: &LogUnit| !hidden.iter().any(|rule| rule.covers(unit.min_ns, unit.max_ns));
+        let units = units.filter(|(unit, _)| seen(unit));
+        self.units.extend(units.map(|(unit, place)| (LogUnit { stream, ..unit }, place)));
+        if known.is_none() && self.units.len() > before {
+            self.numbers.insert(labels.clone(), stream);
+            self.streams.push(labels.clone());
+            if !self.rules.is_empty() {
+                self.hidden.push(hidden);
+            }
+        }
     }
-}
 
-impl Collector {
     /// Adds the units of a segment; all or none.
     fn add_segment(
         &mut self,
@@ -96,21 +113,21 @@ impl Collector {
         let mut rest = &units[..];
         let mut from = 0;
         let result = segment.visit_labels(streams.iter().map(|(stream, _)| *stream), &mut |_, labels| {
-            let stream = self.stream(&labels);
             let end = ends.next().unwrap_or(from);
             let (of_stream, others) = rest.split_at((end - from).min(rest.len()));
             (rest, from) = (others, end);
-            for unit in of_stream {
+            let units = of_stream.iter().map(|unit| {
                 let info = segment.unit(*unit);
                 let of_selection = LogUnit {
-                    stream,
+                    stream: 0,
                     min_ns: info.min_ns,
                     max_ns: info.max_ns,
                     entries: u64::from(info.entries),
                     bytes: info.bytes,
                 };
-                self.units.push((of_selection, Place::Sealed { source, unit: *unit }));
-            }
+                (of_selection, Place::Sealed { source, unit: *unit })
+            });
+            self.add(&labels, units);
         });
         if result.is_err() {
             self.units.truncate(before);
@@ -125,7 +142,8 @@ impl Collector {
 impl LogSource for Db {
     fn select<'a>(&'a self, request: &LogSelect) -> Result<Box<dyn LogSelection + 'a>, SourceError> {
         self.check_open()?;
-        let mut found = Collector::default();
+        // Taken before the view: a request is done only after its entries are in no view.
+        let mut found = Collector { rules: self.deletes.active(), ..Collector::default() };
         let needles = Arc::new(Needles::new(&request.needles));
         let inside = |min_ns: i64, max_ns: i64| min_ns < request.end_ns && max_ns >= request.start_ns;
         // While the view is held, no chunk leaves the head: nothing is seen twice or missed.
@@ -141,19 +159,18 @@ impl LogSource for Db {
         }
         for stream in self.head().select(&request.matchers) {
             for chunk in stream.chunks_after(view.sealed) {
-                for (part, info) in chunk.parts().into_iter().enumerate() {
-                    if inside(info.min_ns, info.max_ns) {
-                        let unit = LogUnit {
-                            stream: found.stream(&stream.labels),
-                            min_ns: info.min_ns,
-                            max_ns: info.max_ns,
-                            entries: info.entries as u64,
-                            bytes: info.bytes,
-                        };
-                        let place = Place::Open { chunk: chunk.clone(), part, entries: info.entries };
-                        found.units.push((unit, place));
-                    }
-                }
+                let parts = chunk.parts().into_iter().enumerate();
+                let units = parts.filter(|(_, info)| inside(info.min_ns, info.max_ns)).map(|(part, info)| {
+                    let unit = LogUnit {
+                        stream: 0,
+                        min_ns: info.min_ns,
+                        max_ns: info.max_ns,
+                        entries: info.entries as u64,
+                        bytes: info.bytes,
+                    };
+                    (unit, Place::Open { chunk: chunk.clone(), part, entries: info.entries })
+                });
+                found.add(&stream.labels, units);
             }
         }
         drop(view);
@@ -168,6 +185,7 @@ impl LogSource for Db {
         let (units, places) = found.units.into_iter().unzip();
         Ok(Box::new(Selection {
             streams: found.streams,
+            hidden: found.hidden,
             units,
             places,
             start_ns: request.start_ns,
@@ -241,15 +259,26 @@ impl Db {
         let inside = |min_ns: i64, max_ns: i64| min_ns <= end_ns && max_ns >= start_ns;
         let all: Vec<Vec<Matcher>> = vec![Vec::new()];
         let selectors = if query.selectors.is_empty() { &all } else { &query.selectors };
+        let rules = self.deletes.active();
+        let seen = |labels: &Labels, mut units: &mut dyn Iterator<Item = (i64, i64)>| {
+            let hidden = for_stream(&rules, labels);
+            Iterator::any(&mut units, |(min_ns, max_ns)| {
+                inside(min_ns, max_ns) && !hidden.iter().any(|rule| rule.covers(min_ns, max_ns))
+            })
+        };
         let view = self.view();
         for selector in selectors {
             for segment in view.segments.iter().filter(|s| inside(s.info.min_ns, s.info.max_ns)) {
-                let wanted = |stream: &u32| {
-                    let mut units = segment.units_of(*stream).map(|unit| segment.unit(unit));
-                    units.any(|unit| inside(unit.min_ns, unit.max_ns))
+                let times = |stream: u32| {
+                    segment.units_of(stream).map(|unit| segment.unit(unit)).map(|unit| (unit.min_ns, unit.max_ns))
                 };
+                let wanted = |stream: &u32| times(*stream).any(|(min_ns, max_ns)| inside(min_ns, max_ns));
                 let result = segment.select(selector).and_then(|streams| {
-                    segment.visit_labels(streams.into_iter().filter(wanted), &mut |_, labels| visit(&labels))
+                    segment.visit_labels(streams.into_iter().filter(wanted), &mut |stream, labels| {
+                        if rules.is_empty() || seen(&labels, &mut times(stream)) {
+                            visit(&labels);
+                        }
+                    })
                 });
                 if let Err(error) = result {
                     self.note_damage(&error);
@@ -257,15 +286,49 @@ impl Db {
             }
             for stream in self.head().select(selector) {
                 let chunks = stream.chunks_after(view.sealed);
-                let parts = chunks.iter().flat_map(|chunk| chunk.parts());
-                let mut parts = parts.into_iter();
-                if memory == Memory::All || parts.any(|part| inside(part.min_ns, part.max_ns)) {
+                let mut parts = chunks.iter().flat_map(|chunk| chunk.parts()).map(|part| (part.min_ns, part.max_ns));
+                if memory == Memory::All && rules.is_empty() || seen(&stream.labels, &mut parts) {
                     visit(&stream.labels);
                 }
             }
         }
         Ok(())
     }
+}
+
+impl Selection {
+    /// What hides entries of a unit.
+    fn hidden_in(&self, index: usize) -> StreamRules {
+        let Some(unit) = self.units.get(index).filter(|_| !self.hidden.is_empty()) else { return StreamRules::new() };
+        let of_stream = self.hidden.get(unit.stream as usize).map_or(&[][..], |rules| &rules[..]);
+        of_stream.iter().filter(|rule| rule.overlaps(unit.min_ns, unit.max_ns)).cloned().collect()
+    }
+}
+
+/// Takes rows out; their text stays where it is.
+fn remove_rows(columns: &mut LogColumns, mut remove: impl FnMut(&LogColumns, usize) -> bool) {
+    let kept: Vec<usize> = (0..columns.len()).filter(|row| !remove(columns, *row)).collect();
+    if kept.len() == columns.len() {
+        return;
+    }
+    let has_metadata = !columns.metadata_ends.is_empty();
+    let mut pairs = 0;
+    for (to, from) in kept.iter().enumerate() {
+        // Rows only move down, so what is read is still as it was.
+        columns.timestamps[to] = columns.timestamps[*from];
+        columns.lines[to] = columns.lines[*from];
+        if has_metadata {
+            let start = if *from == 0 { 0 } else { columns.metadata_ends[from - 1] as usize };
+            let end = columns.metadata_ends[*from] as usize;
+            columns.metadata.copy_within(start..end, pairs);
+            pairs += end - start;
+            columns.metadata_ends[to] = pairs as u32;
+        }
+    }
+    columns.timestamps.truncate(kept.len());
+    columns.lines.truncate(kept.len());
+    columns.metadata_ends.truncate(if has_metadata { kept.len() } else { 0 });
+    columns.metadata.truncate(pairs);
 }
 
 impl LogSelection for Selection {
@@ -278,12 +341,14 @@ impl LogSelection for Selection {
     }
 
     fn read(&self, index: usize, out: &mut LogColumns) -> Result<(), SourceError> {
+        let hidden = self.hidden_in(index);
+        let reads = hidden.iter().any(|rule| rule.reads_entries());
         let spec = ReadSpec {
             start_ns: self.start_ns,
             end_ns: self.end_ns,
             needles: &self.needles,
-            skip_lines: self.skip_lines,
-            skip_metadata: self.skip_metadata,
+            skip_lines: self.skip_lines && !reads,
+            skip_metadata: self.skip_metadata && !reads,
         };
         match self.places.get(index) {
             Some(Place::Open { chunk, part, entries }) => chunk.read_part(*part, *entries, &spec, out),
@@ -292,6 +357,11 @@ impl LogSelection for Selection {
                 source.segment.read(*unit, &spec, source.plan.as_ref(), out)?;
             }
             None => out.clear(),
+        }
+        if !hidden.is_empty()
+            && let Some(labels) = self.units.get(index).and_then(|unit| self.streams.get(unit.stream as usize))
+        {
+            remove_rows(out, |entries, row| hidden.iter().any(|rule| rule.means(labels, entries, row)));
         }
         Ok(())
     }
@@ -310,6 +380,9 @@ impl LogSelection for Selection {
 
     fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
         let place = self.places.get(index)?;
+        if !self.hidden_in(index).is_empty() {
+            return None;
+        }
         let (start_ns, end_ns) = (start_ns.max(self.start_ns), end_ns.min(self.end_ns));
         match place {
             Place::Open { chunk, part, entries } => Some(chunk.count_part(*part, *entries, start_ns, end_ns)),

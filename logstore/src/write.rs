@@ -12,6 +12,7 @@ use crate::head::Stream;
 use crate::limits::{Limits, Refusal, metadata_bytes};
 use crate::push::{PushEntry, PushReport, PushStream, StreamKey};
 use crate::record;
+use crate::tail::Live;
 
 /// Most bytes of lines and metadata in one push: a record of the log holds them with their lengths.
 const MAX_PUSH_BYTES: u64 = 192 << 20;
@@ -118,8 +119,10 @@ impl Db {
         if checked.is_empty() {
             return Ok(());
         }
-        let position = self.store(&checked, now_ns, report)?;
+        let mut live = Live::default();
+        let position = self.store(&checked, now_ns, report, &mut live)?;
         self.wal.commit(position)?;
+        self.tails.deliver(live);
         Ok(())
     }
 
@@ -190,6 +193,7 @@ impl Db {
         targets: &[Checked<'_, '_>],
         now_ns: i64,
         report: &mut PushReport,
+        live: &mut Live,
     ) -> Result<disk::Position, Error> {
         let generation = self.generation.read();
         let held = generation.bytes.load(Ordering::Relaxed) + self.counters.unsealed.load(Ordering::Relaxed);
@@ -207,7 +211,7 @@ impl Db {
         }
         let before = report.accepted_bytes;
         for target in targets {
-            self.insert(target, &generation, report);
+            self.insert(target, &generation, report, live);
         }
         generation.bytes.fetch_add(report.accepted_bytes - before, Ordering::Relaxed);
         let _ = generation.since_ns.compare_exchange(0, now_ns.max(1), Ordering::Relaxed, Ordering::Relaxed);
@@ -218,7 +222,7 @@ impl Db {
         Ok(position)
     }
 
-    fn insert(&self, target: &Checked<'_, '_>, generation: &Generation, report: &mut PushReport) {
+    fn insert(&self, target: &Checked<'_, '_>, generation: &Generation, report: &mut PushReport, live: &mut Live) {
         let labels = target.stream.labels();
         let (chunk, older) = loop {
             let open = match &target.stream {
@@ -240,10 +244,15 @@ impl Db {
         };
         let entries = target.iter().map(|entry| (entry.timestamp_ns, entry.line, entry.metadata));
         let (mut accepted, mut offered) = (0, 0);
-        chunk.insert(entries.inspect(|_| offered += 1), elsewhere, |_, line, metadata| {
+        let mut followed = self.tails.of_stream(labels);
+        chunk.insert(entries.inspect(|_| offered += 1), elsewhere, |timestamp_ns, line, metadata| {
             accepted += 1;
             report.accepted_bytes += entry_bytes(line, metadata);
+            if let Some(followed) = &mut followed {
+                followed.push(timestamp_ns, line, metadata);
+            }
         });
+        live.extend(followed);
         report.accepted += accepted;
         report.duplicates += offered - accepted;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use disk::{Files, MemFiles};
 use model::{Direction, LogSelect, LogSource, Matcher};
 use proptest::prelude::*;
-use support::{Content, Entry, NOW, content, job, open, push, select, stream};
+use support::{Content, Entry, NOW, content, delete, job, maintain, open, push, select, stream};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -17,6 +17,10 @@ enum Step {
     Maintain,
     Reopen,
     Query(Query),
+    /// By the filter of a query; whether it is ever due.
+    Delete(Query, bool),
+    /// Takes back one of the requests that wait.
+    Cancel(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -27,9 +31,9 @@ struct Query {
     backward: bool,
 }
 
-/// Entries of each stream.
+/// Entries of each stream, and the requests to delete some of them.
 #[derive(Debug, Default)]
-struct Reference(BTreeMap<String, Vec<Entry>>);
+struct Reference(BTreeMap<String, Vec<Entry>>, Vec<(u64, Query, bool)>);
 
 impl Reference {
     fn push(&mut self, job: u8, entries: &[Entry]) -> u64 {
@@ -45,13 +49,10 @@ impl Reference {
     }
 
     fn select(&self, query: &Query) -> Content {
-        let wanted = |entry: &&Entry| {
-            (query.range.0..query.range.1).contains(&entry.0)
-                && query.needles.iter().all(|group| group.iter().any(|needle| entry.1.contains(needle.as_str())))
-        };
-        let of_job = |labels: &str| query.job.is_none_or(|job| labels == stream(&job.to_string()).to_string());
         let mut found = Content::new();
-        for (labels, entries) in self.0.iter().filter(|(labels, _)| of_job(labels)) {
+        for (labels, entries) in self.0.iter().filter(|(labels, _)| query.is_for(labels)) {
+            let hidden = |entry: &Entry| self.1.iter().any(|(_, of, _)| of.is_for(labels) && of.wants(entry));
+            let wanted = |entry: &&Entry| query.wants(entry) && !hidden(entry);
             let entries: Vec<Entry> = entries.iter().filter(wanted).cloned().collect();
             if !entries.is_empty() {
                 found.insert(labels.clone(), entries);
@@ -59,7 +60,29 @@ impl Reference {
         }
         found
     }
+
+    /// Removes what is due.
+    fn maintain(&mut self) {
+        for (_, query, _) in self.1.extract_if(.., |(_, _, due)| *due) {
+            for (_, entries) in self.0.iter_mut().filter(|(labels, _)| query.is_for(labels)) {
+                entries.retain(|entry| !query.wants(entry));
+            }
+        }
+    }
 }
+
+impl Query {
+    fn is_for(&self, labels: &str) -> bool {
+        self.job.is_none_or(|job| labels == stream(&job.to_string()).to_string())
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        (self.range.0..self.range.1).contains(&entry.0)
+            && self.needles.iter().all(|group| group.iter().any(|needle| entry.1.contains(needle.as_str())))
+    }
+}
+
+const EVERYTHING: Query = Query { job: None, range: (i64::MIN, i64::MAX), needles: Vec::new(), backward: false };
 
 /// Entries of equal times keep their order of arrival within a unit; units that overlap are read one after the other.
 fn sorted(mut content: Content) -> Content {
@@ -96,6 +119,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Maintain),
         1 => Just(Step::Reopen),
         4 => any_query().prop_map(Step::Query),
+        1 => (any_query(), any::<bool>()).prop_map(|(query, due)| Step::Delete(query, due)),
+        1 => any::<u8>().prop_map(Step::Cancel),
     ]
 }
 
@@ -125,8 +150,29 @@ proptest! {
                 }
                 Step::Flush => db.flush().unwrap(),
                 Step::Maintain => {
-                    let report = db.maintain(NOW);
-                    prop_assert!(report.errors.is_empty(), "{:?}", report.errors);
+                    maintain(&db, NOW);
+                    reference.maintain();
+                }
+                Step::Delete(query, due) => {
+                    // One needle at most, as the reader of the tests knows them.
+                    let needle = query.needles.first().map(|group| group[0].clone());
+                    let job = query.job.map_or_else(String::new, |job| job.to_string());
+                    let text = needle.as_ref().map_or(job.clone(), |needle| format!("{job}|{needle}"));
+                    let (start, end) = query.range;
+                    let request = delete(&text, start, end - 1, if *due { NOW } else { i64::MAX });
+                    if start >= end {
+                        prop_assert!(db.request_delete(request).is_err());
+                        continue;
+                    }
+                    let id = db.request_delete(request).unwrap();
+                    let needles = needle.into_iter().map(|needle| vec![needle]).collect();
+                    reference.1.push((id, Query { needles, ..query.clone() }, *due));
+                }
+                Step::Cancel(number) => {
+                    if !reference.1.is_empty() {
+                        let (id, ..) = reference.1.remove(*number as usize % reference.1.len());
+                        db.cancel_delete(id).unwrap();
+                    }
                 }
                 Step::Reopen => {
                     drop(db);
@@ -142,7 +188,10 @@ proptest! {
                     let selection = db.select(&LogSelect { needles: Vec::new(), ..request }).unwrap();
                     let counts: Option<u64> =
                         (0..selection.units().len()).map(|unit| selection.count(unit, i64::MIN, i64::MAX)).sum();
-                    prop_assert_eq!(counts, Some(want as u64), "{:?}", query);
+                    match counts {
+                        Some(count) => prop_assert_eq!(count, want as u64, "{:?}", query),
+                        None => prop_assert!(!reference.1.is_empty(), "counts are not known"),
+                    }
                     let in_order = match query.backward {
                         true => selection.units().is_sorted_by(|a, b| a.max_ns >= b.max_ns),
                         false => selection.units().is_sorted_by(|a, b| a.min_ns <= b.min_ns),
@@ -151,7 +200,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(sorted(content(&db)), sorted(reference.0));
+        prop_assert_eq!(sorted(content(&db)), sorted(reference.select(&EVERYTHING)));
         prop_assert!(db.stats().damage.is_empty());
     }
 }

@@ -142,10 +142,6 @@ impl<'a> Budget<'a> {
     pub(crate) fn give(&self, bytes: usize) {
         self.memory.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
-
-    pub(crate) fn now_ns(&self) -> u64 {
-        self.watch.now_ns()
-    }
 }
 
 /// When a query is evaluated.

@@ -185,11 +185,11 @@ fn keys(labels: &LabelSet, request: &VolumeRequest) -> Vec<LabelSet> {
             wanted.map(|name| LabelSet::from_pairs([(name, "")])).collect()
         }
         AggregateBy::Series if !targets.is_empty() => {
-            vec![labels.filter(|name| targets.iter().any(|target| target == name))]
+            vec![labels.filter(|name, _| targets.iter().any(|target| target == name))]
         }
         AggregateBy::Series if request.matchers.is_empty() => vec![labels.clone()],
         AggregateBy::Series => {
-            vec![labels.filter(|name| request.matchers.iter().any(|matcher| matcher.name() == name))]
+            vec![labels.filter(|name, _| request.matchers.iter().any(|matcher| matcher.name() == name))]
         }
     }
 }

@@ -67,6 +67,16 @@ struct Worker {
     stats: Stats,
 }
 
+impl Worker {
+    /// Starts with a stream, unless it is the one at hand.
+    fn bind(&mut self, stream: u32, selection: &dyn LogSelection) {
+        if self.bound != Some(stream) {
+            self.bound = Some(stream);
+            self.compiled.pipeline.bind(&selection.streams()[stream as usize]);
+        }
+    }
+}
+
 struct Found {
     timestamp_ns: i64,
     hash: u64,
@@ -89,7 +99,7 @@ impl<'a> EntryStream<'a> {
                 Direction::Backward => end_ns = end_ns.min(after.timestamp_ns.saturating_add(1)),
             }
         }
-        let selection = source.select(&LogSelect {
+        let request = LogSelect {
             matchers: matchers.to_vec(),
             start_ns,
             end_ns,
@@ -97,7 +107,8 @@ impl<'a> EntryStream<'a> {
             needles: compiled.needles.clone(),
             skip_lines: false,
             skip_metadata: false,
-        })?;
+        };
+        let selection = compiled.select(source, &request)?;
         let budget = Budget::new(context);
         let units = selection.units().to_vec();
         let bytes = units.iter().map(|unit| unit.bytes).sum();
@@ -224,7 +235,7 @@ impl<'a> EntryStream<'a> {
     fn load(&mut self) -> Result<(), QueryError> {
         let mut missing: Vec<&mut Active> = self.active.iter_mut().filter(|active| active.columns.is_none()).collect();
         let slots: Vec<std::sync::Mutex<&mut Active>> = missing.drain(..).map(std::sync::Mutex::new).collect();
-        let (selection, budget) = (&self.selection, &self.budget);
+        let (selection, budget, units) = (&self.selection, &self.budget, &self.units);
         let (frontier, direction) = (self.frontier, self.direction);
         for_each(&mut self.workers, slots.len(), |worker, index| {
             budget.check()?;
@@ -239,6 +250,7 @@ impl<'a> EntryStream<'a> {
                 columns.clear();
             }
             budget.take(memory(&columns))?;
+            worker.bind(units[active.unit].stream, &**selection);
             worker.compiled.rows(&columns, &mut active.rows);
             if !active.counted {
                 active.counted = true;
@@ -301,10 +313,7 @@ impl<'a> EntryStream<'a> {
             let Ok(mut slot) = slots[index].lock() else { return Ok(()) };
             let (active, range) = &mut *slot;
             let stream = units[active.unit].stream;
-            if worker.bound != Some(stream) {
-                worker.bound = Some(stream);
-                worker.compiled.pipeline.bind(&selection.streams()[stream as usize]);
-            }
+            worker.bind(stream, &**selection);
             active.transform(range.clone(), direction, hashes[stream as usize], worker, budget)
         })
     }

@@ -32,7 +32,8 @@ pub(crate) fn plan(expr: &MetricExpr, options: &EngineOptions, context: &QueryCo
                 return Err(QueryError::ApproxTopkDisabled);
             }
             let inner = match &node.inner {
-                // The sum of a group needs no more labels than the group's.
+                // The sum of a group needs no more labels than the group's. Adding up once more joins groups that differ by
+                // labels with an empty value alone.
                 MetricExpr::Range(inner)
                     if node.op == VectorOp::Sum && inner.grouping.is_none() && is_additive(inner.op) =>
                 {

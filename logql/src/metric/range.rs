@@ -137,7 +137,7 @@ impl RangeNode {
             skip_lines: !self.needs_lines(),
             skip_metadata: !self.needs_metadata() && self.key == Key::Nothing,
         };
-        let mut selection = env.source.select(&request)?;
+        let mut selection = self.compiled.select(env.source, &request)?;
         if !self.needs_metadata() && !request.skip_metadata && self.streams_have_key(&*selection) {
             // Metadata cannot take the place of a stream's label.
             request.skip_metadata = true;

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use model::{Labels, LogColumns};
+use model::{Labels, LogColumns, LogSelect, LogSelection, LogSource, SourceError};
 
 use super::Pipeline;
 use super::context::Hints;
+use super::derive::{Derived, derive};
 use super::names::{NameId, Names, SUFFIX};
 use super::scan::Scanner;
 use super::stages::decolorize::DecolorizeStage;
@@ -38,6 +39,8 @@ pub(crate) struct Compiled {
     pub(crate) first: usize,
     /// Lists of texts: a line that passes contains at least one of each.
     pub(crate) needles: Vec<Vec<String>>,
+    /// What the filters of labels say of lines.
+    derived: Vec<Derived>,
     /// Stages that need the entries in their final order.
     pub(crate) ordered: Vec<OrderedStage>,
     /// The filters behind `unwrap`.
@@ -107,9 +110,10 @@ pub(crate) fn compile(
         _ => (Scanner::default(), 0),
     };
     let needles = needles(&compiled);
+    let derived = derive(&compiled, &state.names);
     let pipeline =
         Pipeline { stages: compiled, hints, state, stream: Labels::empty(), generation: 0, skip_metadata: false };
-    Ok(Compiled { pipeline, scanner, first, needles, ordered, unwrap_filters })
+    Ok(Compiled { pipeline, scanner, first, needles, derived, ordered, unwrap_filters })
 }
 
 /// The stages that need the final order, which stand at the end.
@@ -349,9 +353,40 @@ fn needles(compiled: &[Stage]) -> Vec<Vec<String>> {
 }
 
 impl Compiled {
-    /// Lines that pass the filters at the beginning.
+    /// Lines that pass the filters at the beginning, as far as they may pass the filters of labels. The pipeline is bound
+    /// to the stream of the lines.
     pub(crate) fn rows(&self, columns: &LogColumns, rows: &mut Vec<u32>) {
-        self.scanner.rows(columns, rows);
+        let bare = columns.metadata.is_empty();
+        let labels = &self.pipeline.state.labels;
+        let holds = |derived: &&Derived| bare && !derived.labels.iter().any(|label| labels.stream_has(*label));
+        let derived = self.derived.iter().filter(holds).map(|derived| &derived.search);
+        self.scanner.rows(columns, derived.max_by_key(|search| search.min_len()), rows);
+    }
+
+    /// The needles that follow from filters of labels for units of these streams without structured metadata.
+    fn derived_needles<'a>(&'a self, streams: &'a [Labels]) -> impl Iterator<Item = Vec<String>> + 'a {
+        let names = &self.pipeline.state.names;
+        let has = move |stream: &Labels, label: &NameId| stream.get(names.text(*label)).is_some();
+        let holds = move |derived: &&Derived| {
+            !streams.iter().any(|stream| derived.labels.iter().any(|label| has(stream, label)))
+        };
+        self.derived.iter().filter(holds).map(|derived| derived.words.clone())
+    }
+
+    /// Selects entries, a second time with more needles where what was found allows it.
+    pub(crate) fn select<'a>(
+        &self,
+        source: &'a dyn LogSource,
+        request: &LogSelect,
+    ) -> Result<Box<dyn LogSelection + 'a>, SourceError> {
+        let selection = source.select(request)?;
+        let more: Vec<_> = self.derived_needles(selection.streams()).collect();
+        if more.is_empty() || (0..selection.units().len()).any(|index| selection.has_metadata(index)) {
+            return Ok(selection);
+        }
+        let mut request = request.clone();
+        request.needles.extend(more);
+        source.select(&request)
     }
 
     /// Runs the stages behind those filters over one entry.

@@ -4,7 +4,9 @@
 //! and arrays, and takes any run of characters that starts like a number for one. What it accepts, where it stops and
 //! with which error shows in results, so these are its rules, not JSON's.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::memchr;
+
+use super::bytes::{quote_or, quote_or_backslash};
 
 /// What is wrong with a text that should be JSON. Displays as the reference says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,23 +65,14 @@ pub(crate) fn skip_space(data: &[u8], mut at: usize) -> Option<usize> {
 /// Offset of the quote that ends the string whose text starts at `at`, and whether it has a backslash before that.
 #[inline]
 pub(crate) fn string_end(data: &[u8], at: usize) -> Option<(usize, bool)> {
-    let rest = data.get(at..)?;
-    // Most strings are short: look at a few bytes before setting up a search.
-    for (i, byte) in rest.iter().take(16).enumerate() {
-        match byte {
-            b'"' => return Some((at + i, false)),
-            b'\\' => return escaped_string_end(data, at + i),
-            _ => {}
-        }
-    }
-    let found = memchr2(b'"', b'\\', rest.get(16..)?)? + at + 16;
+    let found = quote_or_backslash(data, at)?;
     if data[found] == b'"' { Some((found, false)) } else { escaped_string_end(data, found) }
 }
 
 /// The same from the first backslash on.
 fn escaped_string_end(data: &[u8], mut at: usize) -> Option<(usize, bool)> {
     loop {
-        let found = memchr2(b'"', b'\\', data.get(at..)?)? + at;
+        let found = quote_or_backslash(data, at)?;
         if data[found] == b'"' {
             return Some((found, true));
         }
@@ -91,7 +84,7 @@ fn escaped_string_end(data: &[u8], mut at: usize) -> Option<(usize, bool)> {
 pub(crate) fn block_end(data: &[u8], mut at: usize, open: u8, close: u8) -> Option<usize> {
     let mut level = 0usize;
     loop {
-        let found = memchr3(b'"', open, close, data.get(at..)?)? + at;
+        let found = quote_or(data, at, open, close)?;
         at = found + 1;
         match data[found] {
             b'"' => at = string_end(data, at)?.0 + 1,
@@ -107,6 +100,7 @@ pub(crate) fn block_end(data: &[u8], mut at: usize, open: u8, close: u8) -> Opti
 }
 
 /// The value at or after `at`.
+#[inline]
 pub(crate) fn value(data: &[u8], at: usize) -> Result<JsonValue, JsonError> {
     let start = skip_space(data, at).ok_or(JsonError::Malformed)?;
     match data[start] {
@@ -125,11 +119,13 @@ pub(crate) fn value(data: &[u8], at: usize) -> Result<JsonValue, JsonError> {
         first => {
             let ends = |b: &u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',' | b'}' | b']');
             let end = data[start..].iter().position(ends).map_or(data.len(), |len| start + len);
-            let kind = match (first, &data[start..end]) {
-                (_, b"true" | b"false") => JsonKind::Bool,
-                (_, b"null") => JsonKind::Null,
-                (b'0'..=b'9' | b'-', _) => JsonKind::Number,
-                _ => return Err(JsonError::UnknownType),
+            let kind = match first {
+                b'0'..=b'9' | b'-' => JsonKind::Number,
+                _ => match &data[start..end] {
+                    b"true" | b"false" => JsonKind::Bool,
+                    b"null" => JsonKind::Null,
+                    _ => return Err(JsonError::UnknownType),
+                },
             };
             Ok(JsonValue { kind, start, end, next: end, escaped: false })
         }

@@ -6,6 +6,7 @@
 
 use hashbrown::HashTable;
 
+use super::bytes::same;
 use super::names::{NameId, Names, sanitize_into};
 
 /// A key below another.
@@ -27,8 +28,12 @@ struct Key {
     end: u32,
     /// The label it becomes; `None` when its name is blank.
     label: Option<NameId>,
+    /// Whether that label can be wanted.
+    useful: bool,
     /// Whether a label below it can be wanted.
     prefix_wanted: bool,
+    /// Whether it may be recognised by its bytes alone: none of them ends a key.
+    plain: bool,
     hash: u64,
 }
 
@@ -62,12 +67,27 @@ impl Keys {
         self.next = 0;
     }
 
+    /// The key expected next, if it is below `parent` and the text at `at` is it with `close` behind: the key and its end.
+    #[inline]
+    pub(crate) fn find_expected(&mut self, parent: KeyId, data: &[u8], at: usize, close: u8) -> Option<(KeyId, usize)> {
+        let id = *self.sequence.get(self.next)?;
+        let key = &self.keys[id as usize];
+        let end = at + (key.end - key.start) as usize;
+        let expected = &self.text.as_bytes()[key.start as usize..key.end as usize];
+        if key.parent != parent || data.get(end) != Some(&close) || !key.plain || !same(&data[at..end], expected) {
+            return None;
+        }
+        self.next += 1;
+        Some((KeyId(id), end))
+    }
+
     /// The key `text` of the object `parent`.
     #[inline]
     pub(crate) fn find(&mut self, names: &mut Names, parent: KeyId, text: &str) -> KeyId {
         if let Some(id) = self.sequence.get(self.next) {
             let key = &self.keys[*id as usize];
-            if key.parent == parent && &self.text[key.start as usize..key.end as usize] == text {
+            let known = &self.text.as_bytes()[key.start as usize..key.end as usize];
+            if key.parent == parent && same(known, text.as_bytes()) {
                 self.next += 1;
                 return KeyId(*id);
             }
@@ -101,12 +121,16 @@ impl Keys {
         self.write_path(&mut path, parent);
         append_part(&mut path, text);
         let label = (!path.is_empty()).then(|| names.id(&path));
+        let useful = label.is_some_and(|id| names.wanted(id) || names.suffixed_wanted(&path));
         let prefix_wanted = names.prefix_wanted(&path);
+        let plain =
+            !text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'"' | b'\\' | b'=')) && !text.contains('\u{fffd}');
         self.path = path;
         let start = self.text.len() as u32;
         self.text.push_str(text);
         let id = self.keys.len() as u32;
-        self.keys.push(Key { parent, start, end: self.text.len() as u32, label, prefix_wanted, hash });
+        let end = self.text.len() as u32;
+        self.keys.push(Key { parent, start, end, label, useful, prefix_wanted, plain, hash });
         let keys = &self.keys;
         self.table.insert_unique(hash, id, |id| keys[*id as usize].hash);
         id
@@ -140,6 +164,13 @@ impl Keys {
     #[inline]
     pub(crate) fn label(&self, key: KeyId) -> Option<NameId> {
         self.keys[key.0 as usize].label
+    }
+
+    /// The label the key becomes, if it can be wanted.
+    #[inline]
+    pub(crate) fn useful_label(&self, key: KeyId) -> Option<NameId> {
+        let key = &self.keys[key.0 as usize];
+        key.label.filter(|_| key.useful)
     }
 
     /// Whether a label below the key can be wanted.

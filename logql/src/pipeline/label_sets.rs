@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::Pipeline;
+use super::bytes::same;
 use super::names::{NameId, Names};
 use super::state::{Slice, Whose};
 use crate::label_set::LabelSet;
@@ -95,20 +96,23 @@ impl LabelSets {
             }
         });
         let (entries, pairs, text, scratch) = (&self.entries, &self.pairs, &self.text, &self.scratch);
-        let same = |id: &u32| {
+        let is_known = |id: &u32| {
             let entry = &entries[*id as usize];
             entry.hash == hash && entry.pairs.len() == scratch.len() && {
                 let known = &pairs[entry.pairs.clone()];
                 let equal = |pair: &Pair, (name, value, whose): &(NameId, Slice, Whose)| {
                     pair.name == *name
                         && pair.whose == *whose
-                        && &text[pair.start as usize..pair.end as usize] == labels.resolve(*value, texts)
+                        && same(
+                            &text.as_bytes()[pair.start as usize..pair.end as usize],
+                            labels.resolve(*value, texts).as_bytes(),
+                        )
                 };
                 known.iter().zip(scratch).all(|(pair, found)| equal(pair, found))
                     || scratch.iter().all(|found| known.iter().any(|pair| equal(pair, found)))
             }
         };
-        match self.table.find(hash, same) {
+        match self.table.find(hash, is_known) {
             Some(id) => *id,
             None => self.insert(pipeline, unit, hash),
         }

@@ -3,6 +3,9 @@
 //! A key ends at `=`, at a space or at the end; a value starts behind the `=` and is plain or in double quotes with JSON's
 //! escapes. What cannot be read is skipped up to the next space (in quotes: to their end) and noted as an error.
 
+use super::bytes::{space, word_end};
+use super::context::may_hold_replacement;
+
 /// What is wrong in a line, and where; see [`LogfmtScan::error`].
 #[derive(Clone, Copy, Debug)]
 enum Problem {
@@ -20,6 +23,8 @@ pub(crate) struct LogfmtScan<'a> {
     value: Value,
     unquoted: String,
     problem: Option<(Problem, usize)>,
+    /// The line may hold U+FFFD.
+    odd: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +37,8 @@ enum Value {
 
 impl<'a> LogfmtScan<'a> {
     pub(crate) fn new(line: &'a str) -> Self {
-        Self { line, at: 0, key: (0, 0), value: Value::Range(0, 0), unquoted: String::new(), problem: None }
+        let odd = may_hold_replacement(line);
+        Self { line, at: 0, key: (0, 0), value: Value::Range(0, 0), unquoted: String::new(), problem: None, odd }
     }
 
     pub(crate) fn at_end(&self) -> bool {
@@ -80,8 +86,10 @@ impl<'a> LogfmtScan<'a> {
         false
     }
 
-    /// Goes to the next pair; false when there is none here, which is not yet the end of the line.
-    pub(crate) fn next_pair(&mut self) -> bool {
+    /// Goes to the next pair; false when there is none here, which is not yet the end of the line. `expected` may know the
+    /// end of the key that starts at an offset, behind which a `=` stands.
+    #[inline]
+    pub(crate) fn next_pair(&mut self, expected: impl FnOnce(&[u8], usize) -> Option<usize>) -> bool {
         let bytes = self.line.as_bytes();
         self.key = (0, 0);
         self.value = Value::Range(0, 0);
@@ -90,8 +98,11 @@ impl<'a> LogfmtScan<'a> {
             return false;
         };
         let start = self.at + skipped;
-        let end = bytes[start..].iter().position(|b| matches!(b, b'=' | b'"') || *b <= b' ');
-        let end = end.map_or(bytes.len(), |len| start + len);
+        if let Some(end) = expected(bytes, start) {
+            self.key = (start, end);
+            return self.read_value(end + 1);
+        }
+        let end = word_end(bytes, start);
         self.at = end;
         let stop = bytes.get(end).copied();
         if stop == Some(b'"') {
@@ -103,7 +114,7 @@ impl<'a> LogfmtScan<'a> {
             return self.skip_word();
         }
         self.key = (start, end);
-        if self.key().contains('\u{fffd}') {
+        if self.odd && self.key().contains('\u{fffd}') {
             self.fail(Problem::InvalidKey);
             return if stop == Some(b'=') { self.skip_word() } else { false };
         }
@@ -120,8 +131,7 @@ impl<'a> LogfmtScan<'a> {
             Some(b) if *b <= b' ' => return true,
             Some(_) => {}
         }
-        let end = bytes[start..].iter().position(|b| matches!(b, b'=' | b'"') || *b <= b' ');
-        let end = end.map_or(bytes.len(), |len| start + len);
+        let end = word_end(bytes, start);
         self.at = end;
         match bytes.get(end) {
             Some(c @ (b'=' | b'"')) => {
@@ -158,7 +168,7 @@ impl<'a> LogfmtScan<'a> {
     /// Skips to the next space, from what cannot be read.
     fn skip_word(&mut self) -> bool {
         let bytes = self.line.as_bytes();
-        self.at = bytes[self.at..].iter().position(|b| *b <= b' ').map_or(bytes.len(), |len| self.at + len);
+        self.at = space(bytes, self.at);
         false
     }
 }
@@ -210,7 +220,7 @@ mod tests {
         let mut scan = LogfmtScan::new(line);
         let mut found = Vec::new();
         while !scan.at_end() {
-            if scan.next_pair() {
+            if scan.next_pair(|_, _| None) {
                 found.push((scan.key().to_owned(), scan.value().to_owned()));
             }
         }
@@ -250,7 +260,7 @@ mod tests {
         ];
         for (line, want) in cases {
             let mut scan = LogfmtScan::new(line);
-            while !scan.at_end() && scan.next_pair() {}
+            while !scan.at_end() && scan.next_pair(|_, _| None) {}
             assert_eq!(scan.error().as_deref(), Some(want), "{line}");
         }
     }

@@ -5,14 +5,17 @@
 //! costs no allocation: texts are places in buffers ([`state`]), names are numbers ([`names`]), keys of parsers are
 //! remembered ([`keys`]).
 
+pub(crate) mod bytes;
 pub(crate) mod compile;
 pub(crate) mod context;
+pub(crate) mod derive;
 pub(crate) mod json_scan;
 pub(crate) mod keys;
 pub(crate) mod label_sets;
 pub(crate) mod logfmt_scan;
 pub(crate) mod names;
 pub(crate) mod scan;
+pub(crate) mod search;
 pub(crate) mod stages;
 pub(crate) mod state;
 #[cfg(test)]

@@ -145,6 +145,11 @@ impl Names {
         self.names[id.index()].wanted
     }
 
+    /// Whether the query can use the label of that name with [`SUFFIX`] appended.
+    pub(crate) fn suffixed_wanted(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted.strip_suffix(SUFFIX) == Some(name))
+    }
+
     /// Whether a wanted name starts with `prefix`.
     pub(crate) fn prefix_wanted(&self, prefix: &str) -> bool {
         self.wanted.is_empty() || self.wanted.iter().any(|name| name.starts_with(prefix))

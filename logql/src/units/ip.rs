@@ -63,7 +63,14 @@ impl IpPattern {
         let bytes = text.as_bytes();
         let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
         let mut i = 0;
+        let mut separator = 0;
         while i < bytes.len() {
+            // No address starts further from the next point or colon than this.
+            if separator < i {
+                let Some(len) = memchr::memchr2(b'.', b':', &bytes[i..]) else { return false };
+                separator = i + len;
+                i = i.max(separator.saturating_sub(4));
+            }
             let rest = &bytes[i..];
             let is_address: fn(&u8) -> bool = if rest.len() > 3
                 && rest[0].is_ascii_digit()
@@ -77,12 +84,21 @@ impl IpPattern {
                 continue;
             };
             let len = rest.iter().take_while(|b| is_address(b)).count();
-            if text.get(i..i + len).and_then(|t| t.parse().ok()).is_some_and(|address| self.contains(address)) {
+            let address = rest.get(..len).filter(|found| self.is_v4() != found.contains(&b':'));
+            let address = address.and_then(|found| std::str::from_utf8(found).ok()?.parse().ok());
+            if address.is_some_and(|address| self.contains(address)) {
                 return true;
             }
             i += len + 1;
         }
         false
+    }
+
+    /// Whether IPv4 addresses are meant.
+    fn is_v4(&self) -> bool {
+        match self {
+            Self::Address(address) | Self::Network { address, .. } | Self::Range(address, _) => address.is_ipv4(),
+        }
     }
 }
 

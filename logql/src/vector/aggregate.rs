@@ -8,12 +8,12 @@ use crate::label_set::LabelSet;
 use crate::metric::grid::{ABSENT, is_present};
 use crate::syntax::ast::{Grouping, VectorOp};
 
-/// The labels of the group that a label set belongs to.
+/// The labels of the group that a label set belongs to. Those with an empty value are left out where labels are excluded.
 pub(crate) fn group_labels(labels: &LabelSet, grouping: &Grouping) -> LabelSet {
     let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
     match grouping.without {
-        true => labels.filter(|name| !listed(name) && name != model::METRIC_NAME),
-        false => labels.filter(listed),
+        true => labels.filter(|name, value| !value.is_empty() && !listed(name) && name != model::METRIC_NAME),
+        false => labels.filter(|name, _| listed(name)),
     }
 }
 
@@ -132,13 +132,16 @@ fn nan_first(a: f64, b: f64) -> Ordering {
 /// Keeps at each step the largest (smallest) numbers of each group. NaN is chosen only for want of others.
 fn choose(mut series: Vec<Series>, groups: &[(LabelSet, Vec<usize>)], k: usize, largest: bool) -> Vec<Series> {
     let steps = series.first().map_or(0, |one| one.values.len());
-    let mut chosen = vec![vec![ABSENT; steps]; series.len()];
+    let mut chosen: Vec<(usize, usize, f64)> = Vec::new();
     let mut ranked: Vec<(usize, f64)> = Vec::new();
+    let values_at = |members: &[usize], step: usize, ranked: &mut Vec<(usize, f64)>| {
+        ranked.clear();
+        let there = members.iter().map(|index| (*index, series[*index].values[step]));
+        ranked.extend(there.filter(|(_, value)| is_present(*value)));
+    };
     for (_, members) in groups {
         for step in 0..steps {
-            ranked.clear();
-            let there = members.iter().map(|index| (*index, series[*index].values[step]));
-            ranked.extend(there.filter(|(_, value)| is_present(*value)));
+            values_at(members, step, &mut ranked);
             if ranked.len() > k {
                 let rank = |a: &(usize, f64), b: &(usize, f64)| {
                     let nan = a.1.is_nan().cmp(&b.1.is_nan());
@@ -148,13 +151,14 @@ fn choose(mut series: Vec<Series>, groups: &[(LabelSet, Vec<usize>)], k: usize, 
                 ranked.select_nth_unstable_by(k - 1, rank);
                 ranked.truncate(k);
             }
-            for (index, value) in &ranked {
-                chosen[*index][step] = *value;
-            }
+            chosen.extend(ranked.iter().map(|(index, value)| (*index, step, *value)));
         }
     }
-    for (one, values) in series.iter_mut().zip(chosen) {
-        one.values = values;
+    for one in &mut series {
+        one.values.fill(ABSENT);
+    }
+    for (index, step, value) in chosen {
+        series[index].values[step] = value;
     }
     series.retain(|one| one.values.iter().any(|value| is_present(*value)));
     if steps == 1 {

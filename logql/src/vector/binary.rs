@@ -39,16 +39,10 @@ fn drop_empty(mut series: Vec<Series>) -> Vec<Series> {
     series
 }
 
-/// The labels by which series of the two sides are brought together.
+/// The labels by which series of the two sides are brought together. An empty value is as good as none.
 fn signature(labels: &LabelSet, matching: &Matching) -> LabelSet {
     let listed = |name: &str| matching.labels.iter().any(|label| label == name);
-    if matching.on {
-        labels.filter(listed)
-    } else if matching.labels.is_empty() {
-        labels.clone()
-    } else {
-        labels.filter(|name| !listed(name))
-    }
+    labels.filter(|name, value| !value.is_empty() && listed(name) == matching.on)
 }
 
 type BySignature = HashMap<LabelSet, Vec<usize>, foldhash::fast::FixedState>;
@@ -229,7 +223,10 @@ fn arithmetic(node: &Binary, left: Vec<Series>, right: Vec<Series>) -> Result<Ve
 }
 
 fn result_labels(many: &LabelSet, one: &LabelSet, matching: &Matching) -> LabelSet {
-    let kept = if matching.cardinality == Cardinality::OneToOne { signature(many, matching) } else { many.clone() };
+    let kept = match matching.cardinality {
+        Cardinality::OneToOne => signature(many, matching),
+        _ => many.filter(|_, value| !value.is_empty()),
+    };
     if matching.include.is_empty() {
         return kept;
     }

@@ -25,7 +25,7 @@ impl LabelReplace {
         })
     }
 
-    /// Writes the label where the expression matches the whole value of the source label.
+    /// Writes the label where the expression matches the whole value of the source label. Labels with an empty value go.
     pub(crate) fn apply(&self, mut series: Vec<Series>) -> Vec<Series> {
         let mut groups = Groups::default();
         for one in &mut series {
@@ -36,7 +36,7 @@ impl LabelReplace {
             let mut written = Vec::new();
             expand(&mut written, self.replacement.as_bytes(), value.as_bytes(), &groups, &self.regex);
             let written = String::from_utf8_lossy(&written);
-            let others = one.labels.iter().filter(|(name, _)| *name != self.destination);
+            let others = one.labels.iter().filter(|(name, value)| *name != self.destination && !value.is_empty());
             let new = (!written.is_empty()).then_some((self.destination.as_str(), written.as_ref()));
             one.labels = LabelSet::from_pairs(others.chain(new));
         }

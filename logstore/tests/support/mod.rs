@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use disk::Files;
-use foursight_logstore::{Db, Error, Limits, Options, PushEntry, PushReport, PushStream, StreamKey};
+use foursight_logstore::{
+    Db, DeleteFilter, DeleteReader, DeleteRequest, EntryFilter, Error, Limits, Options, PushEntry, PushReport,
+    PushStream, StreamKey,
+};
 use model::{Direction, Labels, LogColumns, LogSelect, LogSource, Matcher};
 
 /// Time, line, structured metadata.
@@ -16,7 +19,38 @@ pub(crate) type Content = BTreeMap<String, Vec<Entry>>;
 pub(crate) const NOW: i64 = 1_767_607_200_000_000_000;
 
 pub(crate) fn options() -> Options {
-    Options { limits: Limits::unlimited(), ..Options::default() }
+    Options { limits: Limits::unlimited(), delete_reader: delete_reader(), ..Options::default() }
+}
+
+/// Reads `JOB`, `JOB|TEXT in the line` or `|TEXT`.
+pub(crate) fn delete_reader() -> DeleteReader {
+    DeleteReader::new(|text| {
+        if text.contains('!') {
+            return Err(format!("{text}: no exclamation mark"));
+        }
+        let (name, needle) = text.split_once('|').unwrap_or((text, ""));
+        let matchers = if name.is_empty() { Vec::new() } else { job(name) };
+        let needle = needle.to_owned();
+        let entries: EntryFilter =
+            Arc::new(move |_: &Labels, entries: &LogColumns, row: usize| entries.line(row).contains(&needle));
+        Ok(DeleteFilter { matchers, entries: text.contains('|').then_some(entries) })
+    })
+}
+
+pub(crate) fn delete(query: &str, start_ns: i64, end_ns: i64, due_ns: i64) -> DeleteRequest {
+    DeleteRequest { query: query.to_owned(), start_ns, end_ns, created_ns: NOW, due_ns }
+}
+
+/// Calls until there is nothing more to do.
+pub(crate) fn maintain(db: &Db, now_ns: i64) {
+    for _ in 0..1_000 {
+        let report = db.maintain(now_ns);
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        if !report.more {
+            return;
+        }
+    }
+    panic!("there is always more to do");
 }
 
 pub(crate) fn open(files: &Arc<dyn Files>) -> Db {

@@ -16,6 +16,7 @@ pub mod config;
 mod flags;
 mod ingest;
 pub mod queries;
+pub mod rules;
 mod server;
 pub mod source;
 pub mod state;

@@ -136,10 +136,18 @@ impl Metrics {
 }
 
 /// Tells a query when to stop.
-struct Deadline {
+pub(crate) struct Deadline {
     cancel: Arc<AtomicBool>,
     begun: Instant,
     end: Instant,
+}
+
+impl Deadline {
+    /// The end after a time from now.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        let begun = Instant::now();
+        Self { cancel: Arc::default(), begun, end: begun + timeout }
+    }
 }
 
 impl Watch for Deadline {

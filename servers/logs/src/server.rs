@@ -17,6 +17,7 @@ use crate::config::{self, Config, Overrides};
 use crate::flags::Flags;
 use crate::ingest::PushMetrics;
 use crate::queries::Queries;
+use crate::rules::Ruler;
 use crate::state::App;
 use crate::tail::TailMetrics;
 use crate::tenants::Tenants;
@@ -46,6 +47,7 @@ pub struct Running {
     /// What its handlers see.
     pub app: Arc<App>,
     stop: Shutdown,
+    work: Shutdown,
     serving: tokio::task::JoinHandle<()>,
     listener_stop: Shutdown,
     _lock: DirLock,
@@ -59,6 +61,7 @@ impl Running {
         tokio::time::sleep(self.app.config.shutdown_delay).await;
         self.app.is_ready.store(false, Ordering::Release);
         self.listener_stop.trigger();
+        self.work.join(Duration::from_secs(30)).await;
         self.stop.join(Duration::from_secs(30)).await;
         if let Err(e) = self.serving.await {
             tracing::error!(component = "main", error = %e, "serving ended badly");
@@ -72,6 +75,7 @@ impl Running {
                     }
                 }
             }
+            app.ruler.close();
             app.tenants.close();
         });
         match closed.await {
@@ -147,8 +151,12 @@ pub(crate) async fn start_with(
     let tenants = Arc::new(Tenants::new(config.clone(), overrides));
     crate::store_metrics::register(&registry, &tenants);
     let work = stop.child();
+    let queries = Queries::new(config.query.clone(), &registry, work.clone());
+    let ruler = Ruler::new(config.clone(), tenants.clone(), queries.clone(), &registry, work.clone())
+        .map_err(|e| StartError::Other(format!("ruler: {e}")))?;
     let app = Arc::new(App {
-        queries: Queries::new(config.query.clone(), &registry, work.clone()),
+        queries,
+        ruler: ruler.clone(),
         push: PushMetrics::new(&registry),
         tail: TailMetrics::new(&registry),
         tenants,
@@ -184,11 +192,12 @@ pub(crate) async fn start_with(
         tracing::info!(component = "server", address = %address, url = %format!("{scheme}://{address}"), "listening");
     }
     stop.spawn("start-up", start_up(app.clone(), work.clone()));
+    ruler.start();
     stop.spawn("maintenance", maintain(app.clone(), work.clone()));
     if !config.runtime.files.is_empty() {
         stop.spawn("overrides", watch_overrides(app.clone(), work.clone()));
     }
-    Ok(Running { addresses, app, stop, serving, listener_stop, _lock: lock })
+    Ok(Running { addresses, app, stop, work, serving, listener_stop, _lock: lock })
 }
 
 fn registry() -> Registry {
@@ -235,6 +244,7 @@ async fn maintain(app: Arc<App>, work: Shutdown) {
     while work.sleep(pause).await {
         let (worker, limiter) = (app.clone(), limiter.clone());
         let done = tokio::task::spawn_blocking(move || {
+            worker.ruler.save();
             for tenant in worker.tenants.opened() {
                 let report = tenant.db.maintain(crate::now_ns());
                 for error in report.errors {

@@ -11,6 +11,7 @@ use crate::api::ApiError;
 use crate::config::{Config, TenantLimits};
 use crate::ingest::PushMetrics;
 use crate::queries::Queries;
+use crate::rules::Ruler;
 use crate::source::Tenancy;
 use crate::tail::TailMetrics;
 use crate::tenants::Tenants;
@@ -23,6 +24,8 @@ pub struct App {
     pub tenants: Arc<Tenants>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// Rules.
+    pub ruler: Arc<Ruler>,
     /// Self-metrics.
     pub registry: Registry,
     /// The server's own log, if this server started it.

@@ -158,6 +158,9 @@ impl JsonStage {
             Some(b'}') => return Ok(None),
             _ => return Err(JsonError::OpenObject),
         }
+        if let Some((key, end)) = self.keys.find_expected(frame.key, data, frame.at + 1, b'"') {
+            return Ok(Some((key, value_behind(data, end + 1)?)));
+        }
         let (end, escaped) = string_end(data, frame.at + 1).ok_or(JsonError::Malformed)?;
         let mut text = &line[frame.at + 1..end];
         if escaped {
@@ -168,8 +171,7 @@ impl JsonStage {
             text = &self.unescaped;
         }
         let key = self.keys.find(cx.names, frame.key, text);
-        let colon = skip_space(data, end + 1).filter(|at| data[*at] == b':').ok_or(JsonError::Malformed)?;
-        Ok(Some((key, value(data, colon + 1)?)))
+        Ok(Some((key, value_behind(data, end + 1)?)))
     }
 
     /// Moves the innermost frame from behind a member to the next one, or to its end.
@@ -191,7 +193,7 @@ impl JsonStage {
     }
 
     fn label(&mut self, key: KeyId, line: &str, slice: Slice, found: JsonValue, odd: bool, cx: &mut Cx<'_>) -> Flow {
-        let target = self.keys.label(key).and_then(|id| cx.target(id));
+        let target = self.keys.useful_label(key).and_then(|id| cx.target(id));
         let Some(id) = target else {
             return if cx.labels.all_extracted(cx.names) { Flow::Enough } else { Flow::Go };
         };
@@ -206,6 +208,13 @@ impl JsonStage {
         };
         cx.extract(id, value)
     }
+}
+
+/// The value behind a colon.
+#[inline]
+fn value_behind(data: &[u8], at: usize) -> Result<JsonValue, JsonError> {
+    let colon = skip_space(data, at).filter(|at| data[*at] == b':').ok_or(JsonError::Malformed)?;
+    value(data, colon + 1)
 }
 
 /// A string's value: escapes resolved, empty when one is broken.

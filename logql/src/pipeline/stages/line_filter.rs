@@ -1,10 +1,10 @@
 //! `|= "text"`, `!~ "regex"`, `|> "pattern"`, `|= ip("10.0.0.0/8")`: filters that look at the line alone.
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 use model::regex::{Flags, GoRegex, RegexError, RequiredLiteral};
 
 use crate::pattern::{Pattern, PatternError};
+use crate::pipeline::search::Search;
 use crate::syntax::ast::{LineFilter, LineOp};
 use crate::units::ip::IpPattern;
 
@@ -19,9 +19,11 @@ pub(crate) struct LineTest {
 enum Test {
     Always,
     Contains(Box<Finder<'static>>),
-    ContainsAny(Box<AhoCorasick>, Vec<String>),
+    ContainsAny(Search, Vec<String>),
     /// Texts in lower case, in any spelling.
     ContainsFolded(Vec<String>),
+    /// The same for texts whose letters ASCII alone can spell.
+    ContainsSpelled(Search),
     Regex(GoRegex),
     Pattern(Box<Pattern>),
     Ip(IpPattern),
@@ -40,7 +42,7 @@ pub(crate) enum LineFilterError {
     #[error("ip: invalid operation")]
     IpOperation,
     #[error("too many texts to look for: {0}")]
-    TooLarge(String),
+    TooLarge(usize),
 }
 
 impl LineTest {
@@ -65,7 +67,7 @@ impl LineTest {
                 }
                 LineOp::Regex | LineOp::NotRegex => {
                     let regex = GoRegex::new(text, Flags::SEARCH)?;
-                    folded_texts(text).map_or(Test::Regex(regex), Test::ContainsFolded)
+                    folded_texts(text).map_or(Test::Regex(regex), Test::folded)
                 }
                 LineOp::Pattern | LineOp::NotPattern => Test::Pattern(Box::new(Pattern::filter(text)?)),
             };
@@ -75,8 +77,8 @@ impl LineTest {
             0 => {}
             1 => tests.extend(texts.pop().map(|text| Test::Contains(Box::new(Finder::new(&text).into_owned())))),
             _ => {
-                let automaton = AhoCorasick::new(&texts).map_err(|e| LineFilterError::TooLarge(e.to_string()))?;
-                tests.push(Test::ContainsAny(Box::new(automaton), texts));
+                let search = Search::new(&texts, false).ok_or(LineFilterError::TooLarge(texts.len()))?;
+                tests.push(Test::ContainsAny(search, texts));
             }
         }
         // Beside another alternative, one that lets every line pass counts for nothing.
@@ -101,7 +103,7 @@ impl LineTest {
     pub(crate) fn cost(&self) -> u8 {
         match &self.test {
             Test::Always | Test::Contains(_) => 0,
-            Test::ContainsAny(..) | Test::ContainsFolded(_) | Test::Pattern(_) => 1,
+            Test::ContainsAny(..) | Test::ContainsFolded(_) | Test::ContainsSpelled(_) | Test::Pattern(_) => 1,
             Test::Regex(_) | Test::Ip(_) | Test::Any(_) => 2,
         }
     }
@@ -131,28 +133,32 @@ impl LineTest {
         }
     }
 
-    /// What to search whole buffers for: a line that passes contains one of the texts, and when the flag is set any line
-    /// that does passes.
-    pub(crate) fn search(&self) -> Option<Search> {
+    /// What to search whole buffers for: a line that passes contains one of the words; when the flag is set, any line that
+    /// does passes.
+    pub(crate) fn search(&self) -> Option<(Search, bool)> {
         if self.negative {
             return None;
         }
+        let search = |words: &[String], ignore_case| Some((Search::new(words, ignore_case)?, false));
         match &self.test {
-            Test::Contains(finder) => Some(Search { finder: Needle::One(finder.clone()), exact: true }),
-            Test::ContainsAny(automaton, _) => Some(Search { finder: Needle::Any(automaton.clone()), exact: true }),
+            Test::Contains(finder) => {
+                let word = std::str::from_utf8(finder.needle()).ok()?.to_owned();
+                Some((Search::new(&[word], false)?, true))
+            }
+            Test::ContainsAny(search, _) | Test::ContainsSpelled(search) => Some((search.clone(), true)),
             // A letter of another alphabet may stand for one of these in lower case: the search has to be for less.
             Test::ContainsFolded(texts) => {
-                let starts: Option<Vec<String>> = texts.iter().map(|text| unambiguous(text)).collect();
-                Search::new(&starts?, true)
+                let parts: Option<Vec<String>> = texts.iter().map(|text| unambiguous(text)).collect();
+                search(&parts?, true)
             }
             Test::Regex(regex) => {
                 let strength = |l: &&RequiredLiteral| l.any_of.iter().map(String::len).min();
                 let literal = regex.required_literals().iter().max_by_key(strength)?;
-                Search::new(&literal.any_of, literal.ignore_ascii_case)
+                search(&literal.any_of, literal.ignore_ascii_case)
             }
             Test::Pattern(pattern) => {
                 let longest = pattern.literals().max_by_key(|l| l.len())?;
-                Search::new(&[std::str::from_utf8(longest).ok()?.to_owned()], false)
+                search(&[std::str::from_utf8(longest).ok()?.to_owned()], false)
             }
             _ => None,
         }
@@ -160,12 +166,20 @@ impl LineTest {
 }
 
 impl Test {
+    fn folded(texts: Vec<String>) -> Self {
+        let spelled = texts.iter().all(|text| unambiguous(text).as_ref() == Some(text));
+        match Search::new(&texts, true).filter(|_| spelled) {
+            Some(search) => Self::ContainsSpelled(search),
+            None => Self::ContainsFolded(texts),
+        }
+    }
+
     #[inline]
     fn holds(&self, line: &str) -> bool {
         match self {
             Self::Always => true,
             Self::Contains(finder) => finder.find(line.as_bytes()).is_some(),
-            Self::ContainsAny(automaton, _) => automaton.is_match(line),
+            Self::ContainsAny(search, _) | Self::ContainsSpelled(search) => search.is_in(line),
             Self::ContainsFolded(texts) => texts.iter().any(|text| contains_folded(line, text)),
             Self::Regex(regex) => regex.is_match(line),
             Self::Pattern(pattern) => pattern.is_match(line),
@@ -176,7 +190,7 @@ impl Test {
 
     fn needles(&self) -> Option<Vec<String>> {
         match self {
-            Self::Always | Self::Ip(_) | Self::ContainsFolded(_) => None,
+            Self::Always | Self::Ip(_) | Self::ContainsFolded(_) | Self::ContainsSpelled(_) => None,
             Self::Contains(finder) => Some(vec![std::str::from_utf8(finder.needle()).ok()?.to_owned()]),
             Self::ContainsAny(_, texts) => Some(texts.clone()),
             Self::Regex(regex) => {
@@ -259,57 +273,6 @@ fn unambiguous(text: &str) -> Option<String> {
     // The first character is spelled in ASCII, whatever it is.
     let longest = runs.max_by_key(|run| run.len()).filter(|run| run.len() >= 2)?;
     Some(longest.to_owned())
-}
-
-/// What to search a whole buffer for.
-#[derive(Clone)]
-pub(crate) struct Search {
-    finder: Needle,
-    /// A line that contains it passes; otherwise it has to be tested as well.
-    pub(crate) exact: bool,
-}
-
-#[derive(Clone)]
-enum Needle {
-    One(Box<Finder<'static>>),
-    Any(Box<AhoCorasick>),
-}
-
-impl Search {
-    /// A search for texts that do not decide alone.
-    fn new(texts: &[String], ignore_ascii_case: bool) -> Option<Self> {
-        let finder = match texts {
-            [one] if !ignore_ascii_case => Needle::One(Box::new(Finder::new(one).into_owned())),
-            many => {
-                let mut builder = AhoCorasick::builder();
-                Needle::Any(Box::new(builder.ascii_case_insensitive(ignore_ascii_case).build(many).ok()?))
-            }
-        };
-        Some(Self { finder, exact: false })
-    }
-
-    /// Length of the shortest text: the longer, the fewer hits.
-    pub(crate) fn strength(&self) -> usize {
-        match &self.finder {
-            Needle::One(finder) => finder.needle().len(),
-            Needle::Any(automaton) => automaton.min_pattern_len(),
-        }
-    }
-
-    /// Offset of the next hit from `at` on, and its end.
-    #[inline]
-    pub(crate) fn find(&self, text: &str, at: usize) -> Option<(usize, usize)> {
-        match &self.finder {
-            Needle::One(finder) => {
-                let found = finder.find(&text.as_bytes()[at..])? + at;
-                Some((found, found + finder.needle().len()))
-            }
-            Needle::Any(automaton) => {
-                let found = automaton.find(aho_corasick::Input::new(text).range(at..))?;
-                Some((found.start(), found.end()))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

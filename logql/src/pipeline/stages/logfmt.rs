@@ -3,7 +3,7 @@
 use crate::pipeline::context::{Hints, may_hold_replacement};
 use crate::pipeline::keys::{KeyId, Keys};
 use crate::pipeline::logfmt_scan::LogfmtScan;
-use crate::pipeline::names::NameId;
+use crate::pipeline::names::{NameId, Names};
 use crate::pipeline::state::{LineState, StageError};
 use crate::syntax::ast::LogfmtFlags;
 
@@ -31,14 +31,13 @@ impl LogfmtStage {
         let odd = may_hold_replacement(line);
         let mut scan = LogfmtScan::new(line);
         while !scan.at_end() {
-            if !scan.next_pair() {
+            let Some(key) = next_key(&mut scan, &mut self.keys, cx.names) else {
                 if self.flags.strict {
                     break;
                 }
                 continue;
-            }
-            let key = self.keys.find(cx.names, KeyId::ROOT, scan.key());
-            let Some(id) = self.keys.label(key).and_then(|id| cx.target(id)) else { continue };
+            };
+            let Some(id) = self.keys.useful_label(key).and_then(|id| cx.target(id)) else { continue };
             let value = match scan.value_range() {
                 Some((start, end)) => slice.part(start, end),
                 None => cx.labels.store(scan.unquoted()),
@@ -61,5 +60,20 @@ impl LogfmtStage {
             return cx.passes(NameId::ERROR);
         }
         true
+    }
+}
+
+/// Goes to the next pair and gives its key; `None` where there is none.
+#[inline]
+pub(super) fn next_key(scan: &mut LogfmtScan<'_>, keys: &mut Keys, names: &mut Names) -> Option<KeyId> {
+    let mut known = None;
+    let found = scan.next_pair(|data, at| {
+        let (key, end) = keys.find_expected(KeyId::ROOT, data, at, b'=')?;
+        known = Some(key);
+        Some(end)
+    });
+    match known {
+        Some(key) => found.then_some(key),
+        None => found.then(|| keys.find(names, KeyId::ROOT, scan.key())),
     }
 }

@@ -1,8 +1,10 @@
 //! `| logfmt a="b"`: some keys become labels of chosen names. Every one of them is there, empty if the line lacks it.
 
 use crate::pipeline::context::{Hints, may_hold_replacement};
+use crate::pipeline::keys::Keys;
 use crate::pipeline::logfmt_scan::LogfmtScan;
-use crate::pipeline::names::{NameId, Names, sanitize_into};
+use crate::pipeline::names::{NameId, Names};
+use crate::pipeline::stages::logfmt::next_key;
 use crate::pipeline::state::{LineState, Slice, StageError};
 use crate::syntax::ast::{Extraction, LogfmtFlags};
 
@@ -10,26 +12,28 @@ use crate::syntax::ast::{Extraction, LogfmtFlags};
 pub(crate) struct LogfmtFieldsStage {
     strict: bool,
     fields: Vec<Field>,
-    key: String,
+    keys: Keys,
+    /// Which fields the line at hand has.
+    found: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]
 struct Field {
     label: NameId,
-    name: String,
-    /// The key it is read from; `None` for an expression that no key equals.
-    source: Option<String>,
+    /// The key it is read from, as a label name; `None` for an expression that no key equals.
+    source: Option<NameId>,
 }
 
 impl LogfmtFieldsStage {
     /// # Errors
     /// When an expression is no key.
     pub(crate) fn new(flags: LogfmtFlags, fields: &[Extraction], names: &mut Names) -> Result<Self, String> {
-        let mut stage = Self { strict: flags.strict, fields: Vec::new(), key: String::new() };
+        let mut stage = Self { strict: flags.strict, fields: Vec::new(), keys: Keys::default(), found: Vec::new() };
         for extraction in fields {
             let source = read_expression(&extraction.expression)
                 .map_err(|e| format!("cannot parse expression [{}]: {e}", extraction.expression))?;
-            let field = Field { label: names.id(&extraction.label), name: extraction.label.clone(), source };
+            let source = source.map(|source| names.id(&source));
+            let field = Field { label: names.id(&extraction.label), source };
             // Of two expressions for one label the later counts.
             match stage.fields.iter_mut().find(|known| known.label == field.label) {
                 Some(known) => *known = field,
@@ -37,6 +41,10 @@ impl LogfmtFieldsStage {
             }
         }
         Ok(stage)
+    }
+
+    pub(crate) fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
     }
 
     pub(crate) fn run(&mut self, state: &mut LineState, unit: &str, hints: &Hints) -> bool {
@@ -50,24 +58,27 @@ impl LogfmtFieldsStage {
             }
         }
         let odd = may_hold_replacement(line);
+        self.keys.start();
+        self.found.clear();
+        self.found.resize(self.fields.len(), false);
         let mut scan = LogfmtScan::new(line);
         while !scan.at_end() {
-            if !scan.next_pair() {
+            let Some(key) = next_key(&mut scan, &mut self.keys, cx.names) else {
                 if self.strict {
                     break;
                 }
                 continue;
-            }
-            self.key.clear();
-            sanitize_into(&mut self.key, scan.key());
+            };
+            let Some(name) = self.keys.label(key) else { continue };
             // A key that is no source may itself be the name of a label.
-            let field = self
-                .fields
-                .iter()
-                .find(|field| field.source.as_ref() == Some(&self.key))
-                .or_else(|| self.fields.iter().find(|field| field.name == self.key));
-            let Some(field) = field else { continue };
-            let mut id = field.label;
+            let named = self.fields.iter().position(|field| field.label == name);
+            // What an earlier stage has made a label of is not read again.
+            if named.is_none() && cx.labels.was_extracted(name) {
+                continue;
+            }
+            let field = self.fields.iter().position(|field| field.source == Some(name)).or(named);
+            let Some(index) = field else { continue };
+            let mut id = self.fields[index].label;
             if cx.labels.clashes(id) {
                 id = cx.names.suffixed(id);
                 if cx.labels.was_extracted(id) || !cx.names.wanted(id) {
@@ -83,7 +94,12 @@ impl LogfmtFieldsStage {
                 }
             };
             cx.set(id, value);
-            if cx.labels.all_extracted(cx.names) {
+            if let Some(found) = self.found.get_mut(index) {
+                *found = true;
+            }
+            // Labels count as extracted since they were made empty: only what was found says whether to read on.
+            let missing = |(field, found): (&Field, &bool)| !found && cx.names.wanted(field.label);
+            if cx.labels.all_extracted(cx.names) && !self.fields.iter().zip(&self.found).any(missing) {
                 break;
             }
         }

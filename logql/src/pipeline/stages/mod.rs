@@ -72,6 +72,7 @@ impl Stage {
         match self {
             Self::Json(stage) => stage.keys_mut().forget(),
             Self::Logfmt(stage) => stage.keys_mut().forget(),
+            Self::LogfmtFields(stage) => stage.keys_mut().forget(),
             _ => {}
         }
     }
@@ -84,25 +85,5 @@ impl Stage {
     /// Can change or read labels, other than as a filter of the line.
     pub(crate) fn looks_at_labels(&self) -> bool {
         !matches!(self, Self::LineFilters(_) | Self::Decolorize(_))
-    }
-
-    /// What the stage is called in a plan.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::LineFilters(_) => "line_filter",
-            Self::LabelFilter(_) => "label_filter",
-            Self::Json(_) => "json",
-            Self::JsonFields(_) => "json_fields",
-            Self::Logfmt(_) => "logfmt",
-            Self::LogfmtFields(_) => "logfmt_fields",
-            Self::Regexp(_) => "regexp",
-            Self::Pattern(_) => "pattern",
-            Self::Unpack(_) => "unpack",
-            Self::LineFormat(_) => "line_format",
-            Self::LabelFormat(_) => "label_format",
-            Self::Decolorize(_) => "decolorize",
-            Self::Drop(_) => "drop",
-            Self::Keep(_) => "keep",
-        }
     }
 }

@@ -29,7 +29,7 @@ impl PatternStage {
                 cx.set(id, slice.part(start, end));
                 keep = cx.passes(id);
             }
-            keep
+            keep && !cx.labels.all_extracted(cx.names)
         });
         keep
     }

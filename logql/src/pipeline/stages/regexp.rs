@@ -30,6 +30,9 @@ impl RegexpStage {
 
     pub(crate) fn run(&mut self, state: &mut LineState, unit: &str, hints: &Hints) -> bool {
         let (line, slice, mut cx) = state.split(unit, hints);
+        if cx.wants_nothing() {
+            return true;
+        }
         if !self.regex.captures_into(line.as_bytes(), &mut self.found) {
             return true;
         }

@@ -117,12 +117,12 @@ impl Parser<'_> {
     }
 
     /// A number; what is none becomes NaN and an error for later.
-    pub(super) fn literal(&mut self, text: &str, negative: bool, span: Span) -> f64 {
+    pub(super) fn literal(&mut self, text: &str, negative: bool, span: Span, what: &str) -> f64 {
         match model::number::parse_float(text) {
             Ok(value) if negative => -value,
             Ok(value) => value,
             Err(e) => {
-                self.later(span, format!("unable to parse literal as a float: {e}"));
+                self.later(span, format!("unable to parse {what} as a float: {e}"));
                 f64::NAN
             }
         }

@@ -130,14 +130,14 @@ impl Parser<'_> {
             }
             Token::Number(_) => {
                 let (text, span) = self.expect_number()?;
-                let value = self.literal(&text, false, span);
+                let value = self.literal(&text, false, span, "literal");
                 Ok(leaf(Expr::Metric(MetricExpr::Literal(value, span))))
             }
             Token::Binary(op @ (BinaryOp::Add | BinaryOp::Sub)) => {
                 self.advance()?;
                 let (text, end) = self.expect_number()?;
                 let span = start.to(end);
-                let value = self.literal(&text, op == BinaryOp::Sub, span);
+                let value = self.literal(&text, op == BinaryOp::Sub, span, "literal");
                 Ok(leaf(Expr::Metric(MetricExpr::Literal(value, span))))
             }
             Token::RangeOp(op) => {
@@ -157,7 +157,7 @@ impl Parser<'_> {
                 self.expect(&Token::OpenParen)?;
                 let (text, number) = self.expect_number()?;
                 let end = self.expect(&Token::CloseParen)?;
-                let value = self.literal(&text, false, number);
+                let value = self.literal(&text, false, number, "vectorExpr");
                 Ok(leaf(Expr::Metric(MetricExpr::VectorLiteral(value, start.to(end)))))
             }
             _ => Err(self.unexpected(&[])),
@@ -168,8 +168,16 @@ impl Parser<'_> {
     fn close(&mut self) -> Result<Span, ParseError> {
         match self.accept(&Token::CloseParen)? {
             Some(end) => Ok(end),
-            None => Err(self.unexpected(&[])),
+            None => self.refuse_unwrap(),
         }
+    }
+
+    /// The error for the next token, or for the `unwrap` behind it where one stands without a range.
+    pub(super) fn refuse_unwrap<T>(&mut self) -> Result<T, ParseError> {
+        if self.peek() == &Token::Pipe && self.unwrap_follows()? {
+            self.advance()?;
+        }
+        Err(self.unexpected(&[]))
     }
 
     /// An expression of numbers; entries are refused at the token after them.
@@ -177,7 +185,7 @@ impl Parser<'_> {
         let inner = self.expression(0)?;
         match inner.expr {
             Expr::Metric(metric) => Ok((metric, inner.height)),
-            Expr::Log(_) => Err(self.unexpected(&[])),
+            Expr::Log(_) => self.refuse_unwrap(),
         }
     }
 
@@ -311,7 +319,7 @@ impl Parser<'_> {
         let end = self.expect(&Token::CloseParen)?;
         let span = start.to(end);
         let parameter = match (op, parameter) {
-            (RangeOp::Quantile, Some(text)) => Some(self.literal(text, false, span)),
+            (RangeOp::Quantile, Some(text)) => Some(self.literal(text, false, span, "literal")),
             (RangeOp::Quantile, None) => {
                 self.later(span, format!("parameter required for operation {}", op.as_str()));
                 None
@@ -463,7 +471,7 @@ impl Parser<'_> {
             (label, self.expect(&Token::CloseParen)?)
         };
         let mut filters = Vec::new();
-        while self.peek() == &Token::Pipe && !self.unwrap_follows()? {
+        while self.peek() == &Token::Pipe {
             self.advance()?;
             if !matches!(self.peek(), Token::Identifier(_) | Token::OpenParen) {
                 return Err(self.unexpected(&["IDENTIFIER", "("]));

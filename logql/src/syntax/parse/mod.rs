@@ -140,7 +140,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect_end(&mut self) -> Result<(), ParseError> {
-        if self.peek() == &Token::End { Ok(()) } else { Err(self.unexpected(&[])) }
+        if self.peek() == &Token::End { Ok(()) } else { self.refuse_unwrap() }
     }
 
     fn expect_identifier(&mut self, expected: &[&str]) -> Result<(String, Span), ParseError> {

@@ -120,7 +120,7 @@ fn bounds_nesting_and_length() {
     for joint in [" or ", " and ", ", "] {
         let text = format!("{{a=\"b\"}} | {}", vec!["c=1"; 10_000].join(joint));
         let expr = parse(&text, ParseOptions::default()).unwrap();
-        assert_eq!(parse(&expr.to_string()[..100], ParseOptions::default()).is_err(), true);
+        assert!(parse(&expr.to_string()[..100], ParseOptions::default()).is_err());
         drop(expr);
     }
 }

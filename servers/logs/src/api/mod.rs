@@ -10,6 +10,7 @@ mod labels;
 mod params;
 mod push;
 mod query;
+mod rules;
 mod status;
 mod tail;
 
@@ -52,18 +53,22 @@ pub fn router(app: Arc<App>, prefix: &str, observe: impl Fn(&RequestInfo<'_>) + 
         .route("/cache/generation_numbers", get(status::cache_generation))
         .route("/cache/generation_numbers/increase", post(status::cache_generation))
         .route("/status/buildinfo", get(status::build_info))
-        .route("/drilldown-limits", get(status::drilldown_limits));
+        .route("/drilldown-limits", get(status::drilldown_limits))
+        .nest("/rules", rule_files());
     let legacy = Router::new()
         .route("/push", post(push::loki))
         .route("/query", get(query::legacy).post(query::legacy))
         .route("/label", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values).post(labels::values))
         .route("/series", get(labels::series).post(labels::series))
-        .route("/tail", get(tail::legacy).post(tail::legacy));
+        .route("/tail", get(tail::legacy).post(tail::legacy))
+        .nest("/rules", rule_files());
     let mut routes = Router::new()
         .nest("/loki/api/v1", v1)
         .nest("/api/prom", legacy)
         .route("/otlp/v1/logs", post(push::otlp))
+        .route("/prometheus/api/v1/rules", get(rules::states))
+        .route("/prometheus/api/v1/alerts", get(rules::alerts))
         .route("/", get(status::index))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
@@ -95,4 +100,13 @@ pub fn router(app: Arc<App>, prefix: &str, observe: impl Fn(&RequestInfo<'_>) + 
     let routes =
         if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes).fallback(status::not_found) };
     instrument(routes, observe)
+}
+
+/// Rule files by namespace and group.
+fn rule_files() -> Router<Arc<App>> {
+    let namespace = get(rules::list_namespace).post(rules::put).delete(rules::remove_namespace);
+    Router::new()
+        .route("/", get(rules::list))
+        .route("/{namespace}", namespace)
+        .route("/{namespace}/{group}", get(rules::group).delete(rules::remove))
 }
