@@ -50,6 +50,7 @@ mod options;
 mod raw;
 mod samples;
 mod select;
+mod tombstones;
 mod ulid;
 mod view;
 

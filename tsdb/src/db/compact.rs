@@ -9,6 +9,7 @@ use crate::compact::{Candidate, MergeError, merge, plan};
 use crate::db::Db;
 use crate::error::Error;
 use crate::options::BLOCK_RANGE_MS;
+use crate::tombstones::Deletion;
 use crate::ulid::Ulid;
 
 /// Longest range of a block where retention does not make it shorter: 31 days.
@@ -41,13 +42,20 @@ impl Db {
         let candidates: Vec<Candidate> = usable().map(|block| candidate(block)).collect();
         let Some(ulids) = plan(&candidates, view.head_from_ms, self.max_range_ms()) else { return Ok(None) };
         let parents: Vec<Arc<Block>> = usable().filter(|block| ulids.contains(&block.ulid())).cloned().collect();
-        self.check_space(&parents)?;
-        match self.merge_blocks(now_ms, &parents) {
-            Ok(meta) => {
-                let merged = self.open_block(&meta)?;
-                self.drop_blocks(&parents, Some(merged))?;
-                Ok(Some(meta))
-            }
+        self.replace(now_ms, &parents, &mut state)
+    }
+
+    /// Puts one block in the place of others: what they hold, without what was deleted. `None` where nothing was left to write, or a
+    /// damaged block was in the way.
+    pub(super) fn replace(
+        &self,
+        now_ms: i64,
+        parents: &[Arc<Block>],
+        state: &mut State,
+    ) -> Result<Option<BlockMeta>, Error> {
+        self.check_space(parents)?;
+        match self.merge_blocks(now_ms, parents) {
+            Ok(written) => Ok(written),
             Err(MergeError::Source(at, error)) => {
                 self.note_damage(&error);
                 state.left_alone.extend(parents.get(at).map(|block| block.ulid()));
@@ -62,13 +70,14 @@ impl Db {
         }
     }
 
-    fn merge_blocks(&self, now_ms: i64, parents: &[Arc<Block>]) -> Result<BlockMeta, MergeError> {
+    fn merge_blocks(&self, now_ms: i64, parents: &[Arc<Block>]) -> Result<Option<BlockMeta>, MergeError> {
         let metas = || parents.iter().map(|block| block.meta());
         let min_time = metas().map(|meta| meta.min_time).min().unwrap_or(0);
         let max_time = metas().map(|meta| meta.max_time).max().unwrap_or(0);
         let ulid = self.next_ulid(now_ms, min_time, max_time);
         let dir = self.dir.join(BLOCKS_DIR).join(ulid.to_string());
         let mut writer = BlockWriter::create(self.files.clone(), dir).map_err(MergeError::Target)?;
+        let applied: Vec<usize> = parents.iter().map(|block| block.deletions().len()).collect();
         let merged = merge(parents, &mut writer, || !self.closed.load(Ordering::Relaxed));
         if let Err(error) = merged {
             // What is left behind is removed on the next opening at the latest.
@@ -77,22 +86,42 @@ impl Db {
         }
         let mut sources: Vec<Ulid> = metas().flat_map(|meta| meta.compaction.sources.iter().copied()).collect();
         sources.sort_unstable();
+        let alone = parents.first().filter(|_| parents.len() == 1).map(|block| block.meta());
+        let level = metas().map(|meta| meta.compaction.level).max().unwrap_or(0);
         let describe = |stats| BlockMeta {
             version: 1,
             ulid,
             min_time,
             max_time,
-            origin: Origin::Compaction,
+            origin: alone.map_or(Origin::Compaction, |meta| meta.origin),
             head_cut: metas().filter_map(|meta| meta.head_cut).max(),
             stats,
             compaction: CompactionMeta {
-                level: metas().map(|meta| meta.compaction.level).max().unwrap_or(0) + 1,
+                level: if alone.is_some() { level } else { level + 1 },
                 sources,
                 parents: parents.iter().map(|block| block.ulid()).collect(),
             },
             checksum: 0,
         };
-        writer.finish(describe).map_err(MergeError::Target)
+        // What is deleted from here on is deleted of the new block.
+        let _deleting = self.deleting.lock();
+        if writer.stats().num_samples == 0 {
+            writer.abandon().and_then(|()| self.drop_blocks(parents, None)).map_err(MergeError::Target)?;
+            return Ok(None);
+        }
+        let mut meanwhile: Vec<Deletion> = Vec::new();
+        for (block, applied) in parents.iter().zip(applied) {
+            for deletion in block.deletions().split_off(applied) {
+                if !meanwhile.contains(&deletion) {
+                    meanwhile.push(deletion);
+                }
+            }
+        }
+        let published = writer.finish(&meanwhile, describe).and_then(|meta| {
+            self.drop_blocks(parents, Some(self.open_block(&meta)?))?;
+            Ok(Some(meta))
+        });
+        published.map_err(MergeError::Target)
     }
 
     /// Longest range of a block: a tenth of the retention, so that what is too old goes in time.

@@ -4,8 +4,10 @@
 //! [`View`]. Everything else ([`maintain`]) is done by whoever calls [`Db::maintain`].
 
 mod compact;
+mod delete;
 mod maintain;
 mod open;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +57,8 @@ pub struct Db {
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,
     compaction: Mutex<compact::State>,
+    /// Held while deletions are noted, and while a block that was made of others takes their place.
+    deleting: Mutex<()>,
     /// Blocks made since opening: part of their names.
     blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].
@@ -248,9 +252,13 @@ impl Db {
         }
     }
 
-    /// Writes all metadata to the log again: a segment has to hold it before older ones go.
-    fn log_metadata(&self) -> Result<(), Error> {
+    /// Writes what holds for good to the log again: a segment has to hold it before older ones go.
+    fn log_basics(&self) -> Result<(), Error> {
         let mut out = Vec::new();
+        let cut_ms = self.head.cut_ms();
+        if cut_ms != i64::MIN {
+            extras::put_cut(&mut out, cut_ms);
+        }
         for (metric, metadata) in self.metadata.lock().iter() {
             extras::put_metadata(&mut out, metric, metadata);
         }

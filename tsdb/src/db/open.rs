@@ -19,7 +19,7 @@ use crate::log::replay::{Damage, Progress, replay};
 use crate::log::{BaseUse, Log};
 use crate::options::{BLOCK_RANGE_MS, Options};
 use crate::ulid::Ulid;
-use crate::view::Views;
+use crate::view::{View, Views};
 
 pub(super) const WAL_DIR: &str = "wal";
 const LOCK_FILE: &str = "lock";
@@ -61,6 +61,7 @@ impl Db {
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
             compaction: Mutex::new(compact::State::default()),
+            deleting: Mutex::default(),
             blocks_made: AtomicU64::new(0),
             to_replay: Mutex::new(Some(segments)),
             progress: Progress::default(),
@@ -108,10 +109,20 @@ impl Db {
                 // It was taken when it was written.
                 Extra::Exemplar(series, exemplar) => drop(self.exemplars.lock().add(&series, &exemplar)),
                 Extra::Metadata(metric, metadata) => drop(self.metadata.lock().set(&metric, metadata)),
+                Extra::Cut(cut_ms) => self.take_up_cut(cut_ms),
             }
         }
         self.replaying.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// A cut whose block is gone: what was read of the time before it is forgotten.
+    fn take_up_cut(&self, cut_ms: i64) {
+        if cut_ms > self.view().head_from_ms {
+            self.head.raise_cut(cut_ms);
+            self.views.update(|view| View { blocks: view.blocks.clone(), head_from_ms: cut_ms });
+            self.maintenance.lock().forget_before(cut_ms);
+        }
     }
 
     /// Ends writing and syncs the log. Selections made before stay readable.
@@ -145,7 +156,13 @@ fn open_blocks(
             continue;
         }
         match Block::open(&**files, &path, cache) {
-            Ok(block) => blocks.push(Arc::new(block)),
+            Ok(block) => {
+                if let Err(error) = block.read_tombstones(&**files) {
+                    let what = format!("what was deleted of a block is not known: {error}");
+                    damage.push(Damage { path, offset: 0, what });
+                }
+                blocks.push(Arc::new(block));
+            }
             Err(error) => damage.push(Damage { path, offset: 0, what: format!("a block is left out: {error}") }),
         }
     }
