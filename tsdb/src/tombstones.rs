@@ -61,6 +61,9 @@ pub(crate) fn file_text(deletions: &[Deletion]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(&(deletions.len() as u32).to_le_bytes());
+    let crc = crc32fast::hash(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
     let mut entry = Vec::new();
     for deletion in deletions {
         entry.clear();
@@ -82,7 +85,12 @@ pub(crate) fn read_file(bytes: &[u8]) -> (Vec<Deletion>, Option<(u64, Damaged)>)
     if header != (Ok(MAGIC), Ok(VERSION.to_le_bytes()), Ok([0u8, 0])) {
         return (deletions, Some((0, Damaged("the file does not begin with FSTS and a version that is known"))));
     }
-    while !cursor.is_empty() {
+    let covered = bytes.get(..12).unwrap_or_default();
+    let count = match (cursor.u32(), cursor.u32()) {
+        (Ok(count), Ok(crc)) if crc == crc32fast::hash(covered) => count,
+        _ => return (deletions, Some((0, Damaged("the header is not the one that was written")))),
+    };
+    for _ in 0..count {
         let before = cursor.rest();
         match read_entry(&mut cursor, before) {
             Ok(deletion) => deletions.push(deletion),
@@ -90,7 +98,8 @@ pub(crate) fn read_file(bytes: &[u8]) -> (Vec<Deletion>, Option<(u64, Damaged)>)
             Err(damaged) => return (deletions, Some(((bytes.len() - before.len()) as u64, damaged))),
         }
     }
-    (deletions, None)
+    let rest = cursor.rest().len();
+    (deletions, (rest > 0).then(|| ((bytes.len() - rest) as u64, Damaged("bytes follow on the last deletion"))))
 }
 
 fn read_entry(cursor: &mut Cursor<'_>, from: &[u8]) -> Decoded<Deletion> {
@@ -197,7 +206,8 @@ mod tests {
         let text = file_text(&all);
         assert_eq!(read_file(&text), (all.clone(), None));
         for len in 0..text.len() {
-            let (found, _) = read_file(&text[..len]);
+            let (found, damage) = read_file(&text[..len]);
+            assert!(damage.is_some(), "cut to {len}");
             assert_eq!(found, all[..found.len()], "cut to {len}");
         }
         for at in 0..text.len() {
