@@ -51,7 +51,7 @@ impl Db {
         let mut written = Vec::new();
         let blocks = self.view().blocks.clone();
         for block in blocks.into_iter().filter(|block| block.has_tombstones()) {
-            written.extend(self.replace(now_ms, &[block], &mut state)?);
+            written.extend(self.replace(now_ms, &[block], None, &mut state)?);
         }
         Ok(written)
     }

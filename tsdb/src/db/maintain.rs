@@ -7,14 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use disk::IoContext;
-use disk::retention::Part;
+use disk::SyncPolicy;
 use disk::space::Brake;
-use disk::{Space, SyncPolicy};
 use model::Labels;
 
 use super::Db;
-use super::open::{WAL_DIR, remove_block};
+use super::open::remove_block;
 use crate::block::{BLOCKS_DIR, Block, BlockMeta, BlockWriter, CompactionMeta, Origin};
 use crate::error::Error;
 use crate::head::SeriesRef;
@@ -288,29 +286,6 @@ impl Db {
         Ok(())
     }
 
-    fn drop_expired(&self, now_ms: i64, report: &mut Maintenance) -> Result<(), Error> {
-        let view = self.view();
-        let Some(newest) = view.blocks.iter().map(|block| block.meta().max_time).max() else { return Ok(()) };
-        // The clock may run ahead, and a sample may lie in the future: the lesser of both counts.
-        let now_ms = now_ms.min(newest.max(self.head.max_ms()));
-        let retention = &self.options.retention;
-        let space = match retention.max_disk_percent {
-            Some(_) => self.files.space(&self.dir).at("statvfs", &self.dir)?,
-            None => Space { total: u64::MAX, available: u64::MAX },
-        };
-        let parts: Vec<Part> =
-            view.blocks.iter().map(|block| Part { max_ms: block.meta().max_time, bytes: block.bytes() }).collect();
-        let log_bytes = if retention.limit_bytes(space).is_some() { self.log_bytes()? } else { 0 };
-        let expired = retention.expired(&parts, log_bytes, now_ms, space);
-        if expired.is_empty() {
-            return Ok(());
-        }
-        let gone: Vec<_> = expired.iter().filter_map(|&(at, _)| view.blocks.get(at).cloned()).collect();
-        self.drop_blocks(&gone, None)?;
-        report.removed.extend(gone.iter().map(|block| block.meta().clone()));
-        Ok(())
-    }
-
     /// Takes blocks out of the view, perhaps putting another one in their place, and removes them from the disk. Readers that have them
     /// open go on reading them.
     pub(super) fn drop_blocks(&self, gone: &[Arc<Block>], instead: Option<Arc<Block>>) -> Result<(), Error> {
@@ -331,11 +306,6 @@ impl Db {
         let block = Block::open(&*self.files, &dir, &self.cache)?;
         block.read_tombstones(&*self.files)?;
         Ok(Arc::new(block))
-    }
-
-    fn log_bytes(&self) -> Result<u64, Error> {
-        let dir = self.dir.join(WAL_DIR);
-        Ok(disk::wal::list_segments(&*self.files, &dir)?.iter().map(|segment| segment.len).sum())
     }
 }
 

@@ -7,6 +7,7 @@ mod compact;
 mod delete;
 mod maintain;
 mod open;
+mod retention;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
@@ -17,9 +18,10 @@ use disk::wal::Segment;
 use disk::{Files, Lock, RealFiles};
 use model::index::{Cardinality, cardinality, label_names, label_values};
 use model::{LabelQuery, Labels, Matcher, SelectHints, Selection, SeriesSource, SourceError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::maintain::Maintenance;
+pub use self::retention::RetentionClass;
 use crate::appender::{Appender, CommitReport, ExemplarRefusal};
 use crate::block::{BlockMeta, PageCache};
 use crate::error::Error;
@@ -59,6 +61,7 @@ pub struct Db {
     compaction: Mutex<compact::State>,
     /// Held while deletions are noted, and while a block that was made of others takes their place.
     deleting: Mutex<()>,
+    rules: RwLock<retention::Rules>,
     /// Blocks made since opening: part of their names.
     blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use disk::wal::list_segments;
 use disk::{Files, IoContext, WalOptions};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
-use super::{Db, compact, maintain};
+use super::{Db, compact, maintain, retention};
 use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
 use crate::exemplars::Exemplars;
@@ -62,6 +62,10 @@ impl Db {
             maintenance: Mutex::new(maintain::State::default()),
             compaction: Mutex::new(compact::State::default()),
             deleting: Mutex::default(),
+            rules: RwLock::new(retention::Rules {
+                retention: options.retention,
+                classes: options.retention_classes.clone(),
+            }),
             blocks_made: AtomicU64::new(0),
             to_replay: Mutex::new(Some(segments)),
             progress: Progress::default(),
