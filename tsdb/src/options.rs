@@ -39,6 +39,8 @@ pub struct Options {
     pub disk_reserve_bytes: u64,
     /// Bytes of unpacked pages of blocks that are kept in memory. Default: 64 MiB.
     pub page_cache_bytes: usize,
+    /// Whether closing writes down what is in memory, so that the next opening need not read the log. Default: yes.
+    pub save_head: bool,
     /// Threads that read the log on opening. Default: 2.
     pub replay_threads: usize,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             wal_segment_bytes: 128 << 20,
             disk_reserve_bytes: 64 << 20,
             page_cache_bytes: 64 << 20,
+            save_head: true,
             replay_threads: 2,
         }
     }

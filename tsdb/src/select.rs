@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
+use crate::block::LATE_RANK;
 use crate::db::Db;
 use crate::error::{Error, ErrorKind};
 use crate::head::{HeadSeries, ReadRange};
@@ -115,6 +116,12 @@ impl<'a> DbSelection<'a> {
         Ok(())
     }
 
+    /// Whether no block can have a sample of a series after a time.
+    fn is_newest(&self, found: &Found, time_ms: i64) -> bool {
+        let mut blocks = found.blocks.iter().filter_map(|(number, _)| self.view.blocks.get(*number as usize));
+        blocks.all(|block| block.meta().max_time <= time_ms)
+    }
+
     fn read_range(&self, found: &Found, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
         let mut floats: SmallVec<[Part; 4]> = SmallVec::new();
         let mut histograms: SmallVec<[Part; 4]> = SmallVec::new();
@@ -132,7 +139,8 @@ impl<'a> DbSelection<'a> {
             }
         }
         if let Some(head) = found.head {
-            begin(out, 0);
+            // Of a late sample in memory and one in a block, that in the block came first.
+            begin(out, LATE_RANK);
             let to_ms = to_ms.min(head.until_ms);
             if from_ms <= to_ms {
                 let read = self.db.head().read(head.series, &self.head_range(from_ms, to_ms), out);
@@ -178,9 +186,10 @@ impl Selection for DbSelection<'_> {
         out.clear();
         let Some(found) = self.series.get(index) else { return Ok(()) };
         let after_ms = at_ms.saturating_sub(lookback_ms);
-        // The newest sample of all is at hand without decoding.
+        // The newest sample of all is at hand without decoding, where no block reaches beyond it.
         if let Some(head) = found.head
             && head.until_ms <= at_ms
+            && self.is_newest(found, head.until_ms)
         {
             let answered = self.db.head().with_series(head.series, |series| {
                 series.last_ms() == head.until_ms && (head.until_ms <= after_ms || series.put_last(out))

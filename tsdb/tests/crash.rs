@@ -53,7 +53,7 @@ fn add(model: &mut Model, batch: &[(Labels, i64, f64)]) {
 /// Writes and maintains until something fails; returns what was acknowledged and what was sent.
 fn work(files: &FaultyFiles, rounds: i64) -> (Model, Model) {
     let (mut acknowledged, mut sent) = (Model::new(), Model::new());
-    let Ok(db) = Db::open_with(Arc::new(files.clone()), "data", options()) else { return (acknowledged, sent) };
+    let Ok(mut db) = Db::open_with(Arc::new(files.clone()), "data", options()) else { return (acknowledged, sent) };
     for round in 0..rounds {
         let samples = batch(round);
         let Ok(mut batch) = db.appender() else { break };
@@ -76,6 +76,15 @@ fn work(files: &FaultyFiles, rounds: i64) -> (Model, Model) {
         }
         if round % 30 == 20 && !delete(&db, round, &mut acknowledged, &mut sent) {
             break;
+        }
+        if round % 40 == 30 {
+            // Closed, which saves the head, and opened again.
+            let closed = db.close();
+            drop(db);
+            match Db::open_with(Arc::new(files.clone()), "data", options()) {
+                Ok(again) if closed.is_ok() => db = again,
+                _ => return (acknowledged, sent),
+            }
         }
         if round % 60 == 40 && db.clean_tombstones(now).is_err() {
             break;

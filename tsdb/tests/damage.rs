@@ -57,6 +57,21 @@ fn small_store() -> (MemFiles, Model) {
     (files, sent)
 }
 
+/// The same, with the head saved and nothing in the log that it does not have.
+fn closed_store() -> (MemFiles, Model) {
+    let (files, sent) = small_store();
+    let db = Db::open_with(Arc::new(files.clone()), "data", options()).unwrap();
+    db.close().unwrap();
+    drop(db);
+    for path in files.paths().iter().filter(|path| path.starts_with("data/wal")) {
+        disk::Files::remove_file(&files, path).unwrap();
+    }
+    let db = Db::open_with(Arc::new(files.power_loss(PowerLoss::Unsynced)), "data", options()).unwrap();
+    assert_eq!(db.exemplars(&[Vec::new()], 0, i64::MAX).len(), 1);
+    assert_eq!(db.metadata("h").map(|metadata| metadata.kind), Some(MetricKind::Histogram));
+    (files, sent)
+}
+
 /// All floats and the number of histograms that can be read, and whether the store says that something is amiss; `None` when it cannot
 /// be opened.
 fn read(files: MemFiles) -> Option<(Model, usize, bool)> {
@@ -83,12 +98,12 @@ fn read(files: MemFiles) -> Option<(Model, usize, bool)> {
     Some((model, histograms, reported))
 }
 
-fn sweep(change: impl Fn(&mut Vec<u8>, usize), what: &str) {
-    let (files, sent) = small_store();
+fn sweep((files, sent): (MemFiles, Model), change: impl Fn(&mut Vec<u8>, usize), what: &str) {
     let whole = read(files.power_loss(PowerLoss::Nothing)).unwrap();
     assert_eq!((whole.1, whole.2), (1, false));
     let paths: Vec<PathBuf> = files.paths().into_iter().filter(|path| !path.ends_with("lock")).collect();
     assert!(paths.iter().any(|path| path.ends_with("tombstones")), "{paths:?}");
+    assert!(paths.iter().any(|path| path.ends_with("head") || path.starts_with("data/wal")), "{paths:?}");
     for path in paths {
         let mut len = 0;
         files.tamper(&path, |bytes| len = bytes.len()).unwrap();
@@ -113,15 +128,16 @@ fn sweep(change: impl Fn(&mut Vec<u8>, usize), what: &str) {
 
 #[test]
 fn files_cut_at_every_length() {
-    sweep(|bytes, at| bytes.truncate(at), "cut");
+    sweep(small_store(), |bytes, at| bytes.truncate(at), "cut");
+    sweep(closed_store(), |bytes, at| bytes.truncate(at), "cut");
 }
 
 #[test]
 fn files_with_every_byte_changed() {
-    sweep(|bytes, at| bytes[at] ^= 0xff, "changed");
+    sweep(small_store(), |bytes, at| bytes[at] ^= 0xff, "changed");
 }
 
 #[test]
 fn files_with_every_byte_changed_in_one_bit() {
-    sweep(|bytes, at| bytes[at] ^= 1 << (at % 8), "changed");
+    sweep(closed_store(), |bytes, at| bytes[at] ^= 1 << (at % 8), "changed");
 }

@@ -38,6 +38,9 @@ const INDEX_FILE: &str = "index";
 /// End of the name of a directory that is being written or removed.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
+/// Rank of late samples, see [`Block::rank`].
+pub(crate) const LATE_RANK: u8 = 1;
+
 /// Longest `meta.json` that is read.
 const MAX_META_LEN: usize = 1 << 20;
 
@@ -175,7 +178,7 @@ impl Block {
     pub(crate) fn rank(&self) -> u8 {
         match self.meta.origin {
             Origin::Head | Origin::Compaction => 0,
-            Origin::Late => 1,
+            Origin::Late => LATE_RANK,
             Origin::Import => 2,
         }
     }

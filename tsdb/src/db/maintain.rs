@@ -281,7 +281,10 @@ impl Db {
             all.iter().for_each(|keys| keys.sweep(&self.head));
         }
         let least = self.head.begin_base(&self.log);
-        self.log.remove_before(cut_ms, state.frozen, least)?;
+        let keep = self.log.first_needed(cut_ms, state.frozen, least);
+        // The saved head first: without the segments after it, it would bring back what was deleted since.
+        self.drop_saved_head(keep)?;
+        self.log.remove_before(keep)?;
         state.to_forget = None;
         Ok(())
     }

@@ -8,6 +8,7 @@ mod delete;
 mod maintain;
 mod open;
 mod retention;
+mod saved_head;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +67,8 @@ pub struct Db {
     blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].
     to_replay: Mutex<Option<Vec<Segment>>>,
+    /// Last segment that the saved head stands for, while that file is there.
+    saved_segment: Mutex<Option<u64>>,
     progress: Progress,
     replaying: AtomicBool,
     closed: AtomicBool,

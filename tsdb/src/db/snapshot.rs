@@ -51,6 +51,7 @@ impl Db {
                 }
             }
             self.files.sync_dir(&wal_dir).at("sync", &wal_dir)?;
+            self.link_saved_head(&temporary)?;
         }
         drop((deleting, maintenance));
         for dir in [&blocks_dir, &temporary] {
@@ -74,7 +75,7 @@ impl Db {
         Ok(self.files.sync_dir(to).at("sync", to)?)
     }
 
-    fn link(&self, file: &Path, to: &Path) -> Result<(), Error> {
+    pub(super) fn link(&self, file: &Path, to: &Path) -> Result<(), Error> {
         let name = file.file_name().unwrap_or_default();
         Ok(self.files.hard_link(file, &to.join(name)).at("link", file)?)
     }

@@ -10,6 +10,7 @@
 //! backlog; a series is in the index from its first sample until it is removed.
 
 pub(crate) mod rare;
+mod saved;
 pub(crate) mod series;
 mod shard;
 mod slab;
@@ -499,6 +500,19 @@ impl Head {
                 index.insert(id.0, &labels);
             }
         }
+    }
+
+    /// Makes what was loaded known.
+    fn note_loaded(&self, outcome: &mut Outcome) {
+        self.late.fetch_add(outcome.late, Ordering::Relaxed);
+        self.min_ms.fetch_min(outcome.min_ms, Ordering::AcqRel);
+        self.note_newest(outcome.max_ms);
+        self.add_to_index(&mut outcome.new_series);
+    }
+
+    /// Notes the newest timestamp that was ever taken.
+    pub(crate) fn note_newest(&self, max_ms: i64) {
+        self.max_ms.fetch_max(max_ms, Ordering::AcqRel);
     }
 
     /// Takes what a section of the log holds. Samples before the cut are in blocks already, but for late ones that are only perhaps.

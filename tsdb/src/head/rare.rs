@@ -201,6 +201,16 @@ impl Late {
         Some((*firsts.into_iter().flatten().min()?, *lasts.into_iter().flatten().max()?))
     }
 
+    /// All floats, those that are being written included.
+    pub(crate) fn all_floats(&self) -> Vec<(i64, f64)> {
+        self.floats.iter().chain(&self.frozen_floats).map(|(t, v)| (*t, *v)).collect()
+    }
+
+    /// All histograms, those that are being written included.
+    pub(crate) fn all_histograms(&self) -> Vec<(i64, &NativeHistogram)> {
+        self.histograms.iter().chain(&self.frozen_histograms).map(|(t, h)| (*t, h)).collect()
+    }
+
     pub(crate) fn count(&self) -> u64 {
         let all = self.floats.len() + self.histograms.len() + self.frozen_floats.len() + self.frozen_histograms.len();
         all as u64
@@ -298,6 +308,11 @@ impl Starts {
     /// The entry that holds now.
     pub(crate) fn last(&self) -> Option<(i64, i64)> {
         self.0.last().copied()
+    }
+
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.0.iter().copied()
     }
 
     /// Drops the entries that only hold before a time.

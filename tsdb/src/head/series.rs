@@ -5,9 +5,10 @@
 use model::{Labels, SampleColumns};
 
 use super::rare::{Rare, Taken};
-use crate::codec::bytes::Decoded;
+use super::saved::{put_chunks, read_chunks};
+use crate::codec::bytes::{Cursor, Damaged, Decoded, put_prefixed, put_signed, put_varint};
 use crate::codec::histogram::NativeHistogram;
-use crate::codec::stream::{self, MAX_SAMPLES, Step, Stream, ValueState};
+use crate::codec::stream::{self, MAX_SAMPLES, Step, Stream, StreamTail, ValueState};
 use crate::log::section::{Habit, check_of};
 use crate::samples::{Part, Samples, Sink, merge_floats, merge_native, put_start, trim};
 use crate::tombstones::cut_floats;
@@ -17,6 +18,11 @@ pub(crate) const CHUNK_RANGE_MS: i64 = 2 * 60 * 60 * 1000;
 
 /// Timestamps beyond this (before its negative) are refused; it keeps all arithmetic on times from overflowing.
 pub const MAX_TIMESTAMP_MS: i64 = 1 << 61;
+
+// Flags of a series as bytes.
+const ENDS_IN_HISTOGRAM: u8 = 1;
+const OPEN: u8 = 2;
+const RARE: u8 = 4;
 
 /// What happens to a sample that is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -456,6 +462,53 @@ impl Series {
         // The chain in the log went on from a value that is gone.
         self.chain = 0;
         Ok(())
+    }
+
+    /// Appends all of it but what belongs to the present log.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let open = self.open.count() > 0;
+        let rare = self.rare();
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.push(flag(self.ends_in_histogram, ENDS_IN_HISTOGRAM) | flag(open, OPEN) | flag(rare.is_some(), RARE));
+        put_signed(out, self.last_ms);
+        stream::put_state(out, &self.state);
+        put_chunks(out, &self.closed);
+        if open {
+            let (bytes, tail) = self.open.parts();
+            put_signed(out, self.chunk_end_ms);
+            put_varint(out, u64::from(tail.run));
+            put_varint(out, u64::from(tail.count));
+            [tail.step_ms, tail.grid_ms, tail.distance_ms].into_iter().for_each(|time| put_signed(out, time));
+            put_prefixed(out, bytes);
+        }
+        if let Some(rare) = rare {
+            rare.put(out);
+        }
+    }
+
+    /// Inverse of [`Series::put`].
+    pub(crate) fn restore(labels: Labels, cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        let flags = cursor.u8()?;
+        if flags & !(ENDS_IN_HISTOGRAM | OPEN | RARE) != 0 {
+            return Err(Damaged("a series has flags that do not exist"));
+        }
+        let mut series = Self::new(labels);
+        series.ends_in_histogram = flags & ENDS_IN_HISTOGRAM != 0;
+        series.last_ms = cursor.signed()?;
+        series.state = stream::read_state(cursor)?;
+        series.closed = read_chunks(cursor)?;
+        if flags & OPEN != 0 {
+            series.chunk_end_ms = cursor.signed()?;
+            let run = cursor.varint32("a run is too long")?;
+            let count = cursor.varint32("a chunk has too many samples")?;
+            let (step_ms, grid_ms, distance_ms) = (cursor.signed()?, cursor.signed()?, cursor.signed()?);
+            let tail = StreamTail { run, count, step_ms, grid_ms, distance_ms };
+            series.open = Stream::restore(cursor.prefixed()?, tail);
+        }
+        if flags & RARE != 0 {
+            series.rare = Some(Box::new(Rare::read(cursor)?));
+        }
+        Ok(series)
     }
 
     fn has_in_order(&self) -> bool {

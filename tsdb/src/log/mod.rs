@@ -91,9 +91,13 @@ struct Trouble {
 }
 
 impl Log {
-    /// Opens the log; a new segment begins. What older segments hold is told by [`Log::leave_base`] when they have been read.
-    pub(crate) fn open(files: Arc<dyn Files>, dir: PathBuf, options: WalOptions) -> Result<Self, Error> {
+    /// Opens the log; a new segment begins, with a number beyond `after`. What older segments hold is told by [`Log::leave_base`] when they have been read.
+    pub(crate) fn open(files: Arc<dyn Files>, dir: PathBuf, options: WalOptions, after: u64) -> Result<Self, Error> {
         let wal = Wal::open(files, dir, options)?;
+        // A segment without records may be gone after a crash, and with it the memory of its number.
+        while wal.stats().segment <= after {
+            wal.rotate()?;
+        }
         let session = wal.stats().segment;
         Ok(Self {
             wal,
@@ -246,9 +250,9 @@ impl Log {
         *freezing = (*freezing).max(left.freezing);
     }
 
-    /// Deletes the segments that hold nothing at or after `min_ms` and no late samples but those that a freezing covers, given the least
-    /// base that shards still write under.
-    pub(crate) fn remove_before(&self, min_ms: i64, frozen: Frozen, least_open_base: u64) -> Result<usize, Error> {
+    /// The first segment that is needed: those before it hold nothing at or after `min_ms` and no late samples but those that a freezing
+    /// covers, given the least base that shards still write under.
+    pub(crate) fn first_needed(&self, min_ms: i64, frozen: Frozen, least_open_base: u64) -> u64 {
         let mut used = self.used.lock();
         let needed = used.iter().find(|(_, (max_ms, freezing))| {
             // A freezing leaves what lies after its time in memory.
@@ -257,7 +261,11 @@ impl Log {
         });
         let keep = needed.map_or(least_open_base, |(&base, _)| base.min(least_open_base));
         used.retain(|&base, _| base >= keep);
-        drop(used);
+        keep
+    }
+
+    /// Deletes the segments before one.
+    pub(crate) fn remove_before(&self, keep: u64) -> Result<usize, Error> {
         Ok(self.wal.remove_before(SegmentId(keep))?)
     }
 
