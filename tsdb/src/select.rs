@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use model::index::{IndexError, LabelIndex};
 use model::{LabelQuery, Labels, Matcher, SampleColumns, SelectHints, Selection, SourceError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
@@ -29,6 +29,8 @@ pub(crate) struct DbSelection<'a> {
     from_ms: i64,
     to_ms: i64,
     series: Vec<Found>,
+    /// For labels that were asked about: a number for the value in every series.
+    value_ids: RwLock<Vec<(Box<str>, Arc<[u32]>)>>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -43,7 +45,15 @@ impl<'a> DbSelection<'a> {
     pub(crate) fn new(db: &'a Db, matchers: &[Matcher], hints: &SelectHints) -> Result<Self, Error> {
         let view = db.view();
         let (from_ms, to_ms) = (hints.start_ms, hints.end_ms);
-        let mut selection = Self { db, view, from_ms, to_ms, series: Vec::new(), warnings: Mutex::default() };
+        let mut selection = Self {
+            db,
+            view,
+            from_ms,
+            to_ms,
+            series: Vec::new(),
+            value_ids: RwLock::default(),
+            warnings: Mutex::default(),
+        };
         selection.find_in_head(matchers)?;
         selection.find_in_blocks(matchers)?;
         if hints.limit > 0 {
@@ -100,6 +110,22 @@ impl<'a> DbSelection<'a> {
         }
         self.series = series;
         trouble.into_iter().try_for_each(|error| self.leave_out(error))
+    }
+
+    /// Numbers the values of a label, 0 for none.
+    fn number_values(&self, name: &str) -> Arc<[u32]> {
+        let mut numbers: HashMap<&str, u32, foldhash::fast::RandomState> = HashMap::default();
+        // Neighbours often agree.
+        let mut last = ("", 0);
+        let ids = self.series.iter().map(|found| {
+            let value = found.labels.value(name);
+            if value != last.0 {
+                let next = numbers.len() as u32 + 1;
+                last = (value, if value.is_empty() { 0 } else { *numbers.entry(value).or_insert(next) });
+            }
+            last.1
+        });
+        ids.collect()
     }
 
     /// Notes damage and goes on; any other error ends the reading.
@@ -165,6 +191,26 @@ impl Selection for DbSelection<'_> {
 
     fn labels(&self, index: usize) -> Labels {
         self.series.get(index).map(|found| found.labels.clone()).unwrap_or_default()
+    }
+
+    fn value_ids(&self, index: usize, names: &[String], out: &mut Vec<u32>) -> bool {
+        if index >= self.series.len() {
+            return false;
+        }
+        for name in names {
+            let known = self.value_ids.read();
+            let id = known.iter().find(|(known, _)| **known == **name).and_then(|(_, ids)| ids.get(index).copied());
+            drop(known);
+            out.push(id.unwrap_or_else(|| {
+                let mut known = self.value_ids.write();
+                let at = known.iter().position(|(known, _)| **known == **name).unwrap_or_else(|| {
+                    known.push((name.as_str().into(), self.number_values(name)));
+                    known.len() - 1
+                });
+                known.get(at).and_then(|(_, ids)| ids.get(index).copied()).unwrap_or(0)
+            }));
+        }
+        true
     }
 
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {

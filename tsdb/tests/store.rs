@@ -259,6 +259,31 @@ fn labels_and_matchers_over_head_and_blocks() {
 }
 
 #[test]
+fn values_have_numbers_to_group_by() {
+    let db = open(&MemFiles::new(), Options::default());
+    let mut model = Model::new();
+    scrape(&db, &mut model, 40, 0, 8 * HOUR);
+    db.maintain(0).unwrap();
+    append(&db, &[(labels(&[("__name__", "n"), ("parity", "1")]), 8 * HOUR, 1.0)]);
+    let hints = SelectHints { start_ms: 0, end_ms: i64::MAX, ..Default::default() };
+    let found = db.select(&[], &hints).unwrap();
+    let names = ["parity".to_owned(), "i".to_owned(), "none".to_owned()];
+    let mut by_value = std::collections::HashMap::new();
+    for i in 0..found.len() {
+        let mut ids = vec![7];
+        assert!(found.value_ids(i, &names, &mut ids));
+        assert_eq!((ids.len(), ids[0], ids[3]), (4, 7, 0));
+        for (name, id) in names.iter().zip(&ids[1..]) {
+            let value = found.labels(i).value(name).to_owned();
+            assert_eq!(*id == 0, value.is_empty());
+            assert_eq!(by_value.entry((name.clone(), *id)).or_insert(value.clone()), &value);
+        }
+    }
+    assert_eq!(by_value.len(), 2 + 41 + 1);
+    assert!(!found.value_ids(found.len(), &names, &mut Vec::new()));
+}
+
+#[test]
 fn the_last_sample_is_found_without_reading_all() {
     let db = open(&MemFiles::new(), Options::default());
     let mut model = Model::new();
