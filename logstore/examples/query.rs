@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let entries: Vec<PushEntry<'_>> = (now_ns..).zip(lines).map(entry).collect();
     db.push(&[PushStream { key: StreamKey::Labels(&titan), entries: &entries }], now_ns)?;
 
-    let query = logql::parse(r#"{job="titan"} |= "payment" | logfmt | level="error" | line_format "{{.id}}: {{.msg}}""#)?;
+    let query = logql::parse(r#"{job="titan"} |= "payment" | logfmt | level="error" | line_format "{{.id}}: {{.msg}}""#, Default::default())?;
     let request = Request::range(now_ns, now_ns + 1_000_000_000, 1_000_000_000);
     let output = Engine::default().query(&db, &query, &request, &QueryContext::at(now_ns))?;
     let Value::Streams(found) = output.value else { return Err("not lines".into()) };

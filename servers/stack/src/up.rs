@@ -174,8 +174,7 @@ async fn start_web_host(
     address: &impl Fn(u16) -> String,
     stop: &Shutdown,
 ) -> Result<(), UpError> {
-    let mut node = web::node::NodeFlags::default();
-    node.listen = vec![address(up.node_port)];
+    let node = web::node::NodeFlags { listen: vec![address(up.node_port)], ..Default::default() };
     spawn("node exporter", stop, web::node::run(node, stop.clone()));
     if !up.no_titan {
         let titan = web::titan::TitanConfig::parse_from([

@@ -22,7 +22,7 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 /// Messages shown and kept.
-pub const MAX_MESSAGES: usize = 500;
+pub(crate) const MAX_MESSAGES: usize = 500;
 
 /// A message as it was posted.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -76,7 +76,7 @@ struct Received {
 }
 
 /// The messages and the file they are kept in.
-pub struct Receiver {
+pub(crate) struct Receiver {
     path: PathBuf,
     state: Mutex<Kept>,
 }
@@ -93,7 +93,7 @@ impl Receiver {
     ///
     /// # Errors
     /// When the file cannot be read or created.
-    pub fn open(path: &Path) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
         let mut messages = VecDeque::new();
         let mut lines = 0;
         match File::open(path) {
@@ -137,15 +137,10 @@ impl Receiver {
         }
         Ok(())
     }
-
-    /// Number of messages at hand.
-    pub fn len(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).messages.len()
-    }
 }
 
 /// `POST /hook` takes a message, `GET /` shows them, `GET /messages` gives them as JSON lines, oldest first.
-pub fn router(receiver: Arc<Receiver>) -> Router {
+pub(crate) fn router(receiver: Arc<Receiver>) -> Router {
     Router::new()
         .route("/", get(show))
         .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
@@ -203,8 +198,8 @@ mod tests {
             receiver.add(Received { time_ms, message }).unwrap();
         }
         let again = Receiver::open(&path).unwrap();
-        assert_eq!(again.len(), MAX_MESSAGES);
         let state = again.state.lock().unwrap();
+        assert_eq!(state.messages.len(), MAX_MESSAGES);
         assert_eq!(state.messages.back().unwrap().message.text, format!("message {}", 4 * MAX_MESSAGES + 9));
         assert!(state.lines < 2 * MAX_MESSAGES);
     }

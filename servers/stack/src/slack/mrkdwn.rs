@@ -67,19 +67,20 @@ fn inline(out: &mut String, line: &str) {
             _ => "",
         };
         let starts_word = previous.is_none_or(|p| !p.is_alphanumeric());
-        if !tag.is_empty() && starts_word {
-            if let Some(end) = closing(after, c) {
-                out.push_str(&format!("<{tag}>"));
-                if c == '`' {
-                    out.push_str(&escape(&after[..end]))
-                } else {
-                    inline(out, &after[..end])
-                }
-                out.push_str(&format!("</{tag}>"));
-                previous = Some(c);
-                rest = &after[end + 1..];
-                continue;
+        if !tag.is_empty()
+            && starts_word
+            && let Some(end) = closing(after, c)
+        {
+            out.push_str(&format!("<{tag}>"));
+            if c == '`' {
+                out.push_str(&escape(&after[..end]))
+            } else {
+                inline(out, &after[..end])
             }
+            out.push_str(&format!("</{tag}>"));
+            previous = Some(c);
+            rest = &after[end + 1..];
+            continue;
         }
         if c == '<'
             && let Some(end) = after.find('>')
