@@ -1,4 +1,12 @@
-//! Alertmanager.
+//! From alerts to messages: everything that Alertmanager does, and Grafana's contact points.
+//!
+//! [`config`] is the configuration file and its compiled form; [`contact_point`] has Grafana's receivers. A [`Notifier`]
+//! takes alerts and gives [`Send`]s at times it says itself: its routes ([`routing`]) put alerts into groups, inhibition,
+//! [`time_interval`]s and [`Silences`] hold some back, the [`NotificationLog`] knows who was told what. A [`Renderer`] makes
+//! the messages. [`api`] answers Alertmanager's API from a notifier.
+//!
+//! Called by servers, which carry out sends, keep snapshots and records, and serve the API.
+
 mod alert;
 pub mod api;
 mod check;

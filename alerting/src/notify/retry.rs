@@ -36,17 +36,23 @@ pub(crate) enum Answers {
     PagerDutyV1,
     /// A webhook answers `ok`, the API with JSON.
     Slack,
+    /// JSON says whether it was taken.
+    Rocketchat,
+    /// JSON has a code of its own.
+    KafkaV3,
 }
 
 impl Answers {
     pub(crate) fn of(integration: &Integration) -> Self {
         match integration {
             Integration::Slack(_) => Self::Slack,
+            Integration::Rocketchat(_) => Self::Rocketchat,
             Integration::PagerDuty(config) if config.is_version_1() => Self::PagerDutyV1,
             Integration::PagerDuty(_) => Self::PagerDuty,
             Integration::Grafana(grafana) => match grafana.kind() {
                 GrafanaKind::Slack(_) => Self::Slack,
                 GrafanaKind::PagerDuty(_) => Self::PagerDuty,
+                GrafanaKind::Kafka(settings) if settings.is_v3() => Self::KafkaV3,
                 _ => Self::Status,
             },
             _ => Self::Status,
@@ -95,6 +101,8 @@ fn judge_response(answers: Answers, response: &HttpResponse) -> Verdict {
     if status / 100 == 2 {
         return match answers {
             Answers::Slack => judge_slack(response),
+            Answers::Rocketchat => judge_rocketchat(response),
+            Answers::KafkaV3 => judge_kafka(response),
             _ => Verdict::Delivered(BTreeMap::new()),
         };
     }
@@ -147,17 +155,51 @@ fn judge_slack(response: &HttpResponse) -> Verdict {
         return fail(format!("received an error response from Slack: {}", shown(&response.body)));
     }
     match serde_json::from_slice::<SlackAnswer>(&response.body) {
-        Err(error) => Verdict::Retry {
-            reason: FailureReason::ClientError,
-            error: format!("could not unmarshal JSON response {:?}: {error}", shown(&response.body)),
-            after_ms: None,
-        },
+        Err(error) => no_json(response, &error),
         Ok(answer) if !answer.ok => fail(format!("error response from Slack: {}", answer.error)),
         Ok(answer) if answer.ts.is_empty() || answer.channel.is_empty() => Verdict::Delivered(BTreeMap::new()),
         Ok(answer) => Verdict::Delivered(BTreeMap::from([
             (SLACK_MESSAGE.to_owned(), answer.ts),
             (SLACK_CHANNEL.to_owned(), answer.channel),
         ])),
+    }
+}
+
+fn no_json(response: &HttpResponse, error: &serde_json::Error) -> Verdict {
+    let error = format!("could not unmarshal JSON response {:?}: {error}", shown(&response.body));
+    Verdict::Retry { reason: FailureReason::ClientError, error, after_ms: None }
+}
+
+fn judge_rocketchat(response: &HttpResponse) -> Verdict {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        success: bool,
+        error: String,
+    }
+    match serde_json::from_slice::<Answer>(&response.body) {
+        Err(error) => no_json(response, &error),
+        Ok(answer) if answer.success => Verdict::Delivered(BTreeMap::new()),
+        Ok(answer) => Verdict::Fail {
+            reason: FailureReason::ClientError,
+            error: format!("error response from Rocketchat: {}", answer.error),
+        },
+    }
+}
+
+fn judge_kafka(response: &HttpResponse) -> Verdict {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        error_code: i64,
+    }
+    match serde_json::from_slice::<Answer>(&response.body) {
+        Err(error) => no_json(response, &error),
+        Ok(Answer { error_code: 200..=299 }) => Verdict::Delivered(BTreeMap::new()),
+        Ok(_) => Verdict::Fail {
+            reason: FailureReason::Other,
+            error: format!("failed to publish message to Kafka. response: {}", shown(&response.body)),
+        },
     }
 }
 
@@ -249,6 +291,30 @@ mod tests {
             }
         );
         assert!(matches!(judge(json(200, "{")), Verdict::Retry { .. }));
+    }
+
+    #[test]
+    fn others_say_in_the_body_too() {
+        let kind = |answers, body: &str| match judge(answers, &Outcome::Http(vec![json(200, body)])) {
+            Verdict::Delivered(_) => "delivered".to_owned(),
+            Verdict::Retry { .. } => "retry".to_owned(),
+            Verdict::Fail { error, .. } => error,
+        };
+        let cases = [
+            (Answers::Rocketchat, r#"{"success":true}"#, "delivered"),
+            (Answers::Rocketchat, r#"{"success":false,"error":"no"}"#, "error response from Rocketchat: no"),
+            (Answers::Rocketchat, "<html>", "retry"),
+            (Answers::KafkaV3, r#"{"error_code":200}"#, "delivered"),
+            (
+                Answers::KafkaV3,
+                r#"{"error_code":404}"#,
+                "failed to publish message to Kafka. response: {\"error_code\":404}",
+            ),
+            (Answers::KafkaV3, "", "retry"),
+        ];
+        for (answers, body, want) in cases {
+            assert_eq!(kind(answers, body), want, "{answers:?} {body}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use model::Labels;
 
 use super::config::{ConfigError, GROUP_BY_ALL, Route};
 use super::matcher::{MatcherMode, Matchers};
+use crate::text::PromDuration;
 
 /// Options of a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +83,31 @@ impl RouteTree {
         let mut tree = Self { nodes: Vec::new() };
         tree.add(root, None, "", mode)?;
         Ok(tree)
+    }
+
+    /// What is odd about the times of routes, by the route's key: repeating more often than groups are looked at, or after
+    /// what was delivered is forgotten (`retention_ms`).
+    pub fn timing_warnings(&self, retention_ms: i64) -> Vec<(String, String)> {
+        let mut warnings = Vec::new();
+        for node in &self.nodes {
+            let RouteOptions { repeat_interval_ms: repeat_ms, group_interval_ms: group_ms, .. } = node.options;
+            let [repeat, group, retention] = [repeat_ms, group_ms, retention_ms].map(PromDuration);
+            if repeat_ms > retention_ms {
+                let problem = format!(
+                    "repeat_interval ({repeat}) is greater than the data retention period ({retention}): \
+                     notifications may be repeated more often than expected"
+                );
+                warnings.push((node.key.clone(), problem));
+            }
+            if repeat_ms < group_ms {
+                let problem = format!(
+                    "repeat_interval ({repeat}) is less than group_interval ({group}): \
+                     notifications are not repeated until the next group_interval"
+                );
+                warnings.push((node.key.clone(), problem));
+            }
+        }
+        warnings
     }
 
     fn add(

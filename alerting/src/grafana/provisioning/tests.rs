@@ -33,7 +33,7 @@ contactPoints:
   - orgId: 1
     name: other
     receivers:
-      - { uid: c2, type: kafka, settings: {} }
+      - { uid: c2, type: mqtt, settings: {} }
 policies:
   - orgId: 1
     receiver: ops
@@ -75,7 +75,7 @@ fn a_file_becomes_a_configuration() {
     .expect("a good configuration");
     assert_eq!(
         compiled.warnings,
-        ["contact point \"other\": notifications of type kafka are not supported and will fail"]
+        ["contact point \"other\": notifications of type mqtt are not supported and will fail"]
     );
     let find = |labels: &[(&str, String)]| {
         let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (*n, v.as_str())));

@@ -74,6 +74,7 @@ receivers:
     msteamsv2_configs: [{webhook_url: 'http://teams/x', http_config: {follow_redirects: true}}]
     opsgenie_configs: [{api_key: k, responders: [{name: ops, type: team}]}]
     victorops_configs: [{routing_key: r, api_key: k}]
+    sns_configs: [{topic_arn: t}]
 "#;
 
 #[test]
@@ -106,12 +107,12 @@ fn a_large_configuration_compiles() {
     assert_eq!(pager.details["num_resolved"], "{{ .Alerts.Resolved | len }}");
     let y = &config.receivers["team-Y-slack"].integrations;
     let names: Vec<_> = y.iter().map(|(i, _)| i.name()).collect();
-    assert_eq!(names, ["discord", "slack", "opsgenie", "victorops", "telegram", "msteamsv2"]);
+    assert_eq!(names, ["discord", "slack", "opsgenie", "victorops", "sns", "telegram", "msteamsv2"]);
     let Integration::Slack(slack) = &*y[1].0 else { panic!("a channel") };
     assert_eq!(slack.api_url.as_ref().map(|u| u.expose()), Some("https://hooks.slack.com/services/T/B/x"));
     assert_eq!(slack.actions[0].name, "");
     assert!(!slack.http_config.as_ref().expect("inherited").follow_redirects);
-    let Integration::MsTeamsV2(teams) = &*y[5].0 else { panic!("a team") };
+    let Integration::MsTeamsV2(teams) = &*y[6].0 else { panic!("a team") };
     assert!(teams.http_config.as_ref().is_some_and(|http| http.follow_redirects && http.proxy_url.is_some()));
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     // Printed, it shows no secret and reads back.
@@ -225,7 +226,29 @@ fn refusals_use_the_peers_words() {
         ),
         (with_receiver("discord_configs: [{}]"), "one of webhook_url or webhook_url_file must be configured"),
         (with_receiver("victorops_configs: [{api_key: k}]"), "missing Routing key in VictorOps config"),
-        (with_receiver("webex_configs: [{room: x}]"), "unknown field `room` in webex_configs"),
+        (with_receiver("sns_configs: [{room: x}]"), "unknown field `room` in sns_configs"),
+        (
+            with_receiver("victorops_configs: [{routing_key: r, api_key: k, custom_fields: {entity_id: x}}]"),
+            "custom field entity_id which cannot be used",
+        ),
+        (with_receiver("victorops_configs: [{routing_key: r}]"), "no global VictorOps API Key set"),
+        (with_receiver("webex_configs: [{message: x}]"), "missing room_id on webex_config"),
+        (with_receiver("webex_configs: [{room_id: x}]"), "missing webex_configs.http_config.authorization"),
+        (with_receiver("msteams_configs: [{title: x}]"), "one of webhook_url or webhook_url_file must be configured"),
+        (with_receiver("rocketchat_configs: [null]"), "no global Rocketchat TokenID set either inline or in a file"),
+        (
+            with_receiver("rocketchat_configs: [{token_id: i}]"),
+            "no global Rocketchat Token set either inline or in a file",
+        ),
+        (with_receiver("mattermost_configs: [{}]"), "missing webhook_url or webhook_url_file on mattermost_config"),
+        (
+            with_receiver("mattermost_configs: [{webhook_url: 'http://m', fields: [{title: x}]}]"),
+            "missing value in Mattermost field configuration",
+        ),
+        (
+            with_receiver("incidentio_configs: [{url: 'http://i', http_config: {}}]"),
+            "at least one of alert_source_token, alert_source_token_file or http_config.authorization",
+        ),
         (
             with_receiver(
                 "webhook_configs: [{url: 'http://a', http_config: {basic_auth: {username: u}, authorization: {credentials: x}}}]",

@@ -6,14 +6,21 @@
 //! place, since people would rather have an ugly alert than none.
 
 mod alertmanager;
+mod dingding;
 mod discord;
 mod email;
+mod googlechat;
+mod kafka;
 mod opsgenie;
 mod pagerduty;
+mod sensugo;
 mod slack;
 mod teams;
 mod telegram;
+mod victorops;
+mod webex;
 mod webhook;
+mod wecom;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,27 +117,21 @@ pub(crate) enum GrafanaKind {
     Discord(discord::Settings),
     Teams(teams::Settings),
     Alertmanager(alertmanager::Settings),
+    DingDing(dingding::Settings),
+    GoogleChat(googlechat::Settings),
+    Kafka(Box<kafka::Settings>),
+    /// A webhook with another name.
+    OnCall(Box<webhook::Settings>),
+    SensuGo(Box<sensugo::Settings>),
+    VictorOps(victorops::Settings),
+    Webex(webex::Settings),
+    WeCom(wecom::Settings),
     /// Known to Grafana, but not sent to.
     Unsupported(String),
 }
 
 /// Kinds that are read but not sent to.
-const UNSUPPORTED: [&str; 14] = [
-    "dingding",
-    "googlechat",
-    "jira",
-    "kafka",
-    "line",
-    "mqtt",
-    "oncall",
-    "pushover",
-    "sensugo",
-    "sns",
-    "threema",
-    "victorops",
-    "webex",
-    "wecom",
-];
+const UNSUPPORTED: [&str; 6] = ["jira", "line", "mqtt", "pushover", "sns", "threema"];
 
 impl GrafanaIntegration {
     /// Checks the settings and fills in defaults.
@@ -149,6 +150,14 @@ impl GrafanaIntegration {
             "discord" => GrafanaKind::Discord(discord::Settings::new(settings())?),
             "teams" => GrafanaKind::Teams(teams::Settings::new(settings())?),
             "prometheus-alertmanager" => GrafanaKind::Alertmanager(alertmanager::Settings::new(settings())?),
+            "dingding" => GrafanaKind::DingDing(dingding::Settings::new(settings())?),
+            "googlechat" => GrafanaKind::GoogleChat(googlechat::Settings::new(settings())?),
+            "kafka" => GrafanaKind::Kafka(Box::new(kafka::Settings::new(settings())?)),
+            "oncall" => GrafanaKind::OnCall(Box::new(webhook::Settings::new(settings())?)),
+            "sensugo" => GrafanaKind::SensuGo(Box::new(sensugo::Settings::new(settings())?)),
+            "victorops" => GrafanaKind::VictorOps(victorops::Settings::new(settings())?),
+            "webex" => GrafanaKind::Webex(webex::Settings::new(settings())?),
+            "wecom" => GrafanaKind::WeCom(wecom::Settings::new(settings())?),
             kind if UNSUPPORTED.contains(&kind) => GrafanaKind::Unsupported(kind.to_owned()),
             kind => return Err(SettingsError::new(format!("notifier {kind} is not supported"))),
         };
@@ -167,13 +176,25 @@ impl GrafanaIntegration {
             GrafanaKind::Discord(_) => "discord",
             GrafanaKind::Teams(_) => "teams",
             GrafanaKind::Alertmanager(_) => "prometheus-alertmanager",
+            GrafanaKind::DingDing(_) => "dingding",
+            GrafanaKind::GoogleChat(_) => "googlechat",
+            GrafanaKind::Kafka(_) => "kafka",
+            GrafanaKind::OnCall(_) => "oncall",
+            GrafanaKind::SensuGo(_) => "sensugo",
+            GrafanaKind::VictorOps(_) => "victorops",
+            GrafanaKind::Webex(_) => "webex",
+            GrafanaKind::WeCom(_) => "wecom",
             GrafanaKind::Unsupported(kind) => kind,
         }
     }
 
     /// Whether the kind is read but not sent to.
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.kind, GrafanaKind::Unsupported(_))
+        match &self.kind {
+            GrafanaKind::Unsupported(_) => true,
+            GrafanaKind::WeCom(settings) => settings.is_app(),
+            _ => false,
+        }
     }
 
     /// Its id.
@@ -201,6 +222,14 @@ impl GrafanaIntegration {
             GrafanaKind::Discord(settings) => settings.render(job),
             GrafanaKind::Teams(settings) => settings.render(job),
             GrafanaKind::Alertmanager(settings) => settings.render(job),
+            GrafanaKind::DingDing(settings) => settings.render(job),
+            GrafanaKind::GoogleChat(settings) => settings.render(job),
+            GrafanaKind::Kafka(settings) => settings.render(job),
+            GrafanaKind::OnCall(settings) => settings.render(job),
+            GrafanaKind::SensuGo(settings) => settings.render(job),
+            GrafanaKind::VictorOps(settings) => settings.render(job),
+            GrafanaKind::Webex(settings) => settings.render(job),
+            GrafanaKind::WeCom(settings) => settings.render(job),
             GrafanaKind::Unsupported(kind) => Err(RenderError::Unsupported(kind.clone())),
         }
     }

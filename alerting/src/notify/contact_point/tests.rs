@@ -56,6 +56,18 @@ fn settings_are_checked() {
         ("discord", json!({}), "could not find webhook url property in settings"),
         ("teams", json!({}), "could not find url property in settings"),
         ("prometheus-alertmanager", json!({ "url": "," }), "could not find url property in settings"),
+        ("dingding", json!({}), "could not find url property in settings"),
+        ("googlechat", json!({}), "could not find url property in settings"),
+        ("kafka", json!({}), "could not find kafka rest proxy endpoint property in settings"),
+        ("kafka", json!({ "kafkaRestProxy": "http://k" }), "could not find kafka topic property in settings"),
+        ("kafka", json!({ "kafkaRestProxy": "http://k", "kafkaTopic": "t", "apiVersion": "v3" }), "cluster id must be"),
+        ("kafka", json!({ "kafkaRestProxy": "http://k", "kafkaTopic": "t", "apiVersion": "v4" }), "unsupported api"),
+        ("oncall", json!({}), "required field 'url' is not specified"),
+        ("sensugo", json!({}), "could not find URL property in settings"),
+        ("sensugo", json!({ "url": "http://s" }), "could not find the API key property in settings"),
+        ("victorops", json!({}), "could not find victorops url property in settings"),
+        ("wecom", json!({}), "either url or secret is required"),
+        ("wecom", json!({ "secret": "s", "agent_id": "a" }), "could not find CorpID in settings"),
         ("pager", json!({}), "notifier pager is not supported"),
         ("slack", json!({ "url": "https://h", "layout": "x" }), "invalid value for layout: \"x\""),
         ("slack", json!({ "url": 5 }), "failed to unmarshal settings"),
@@ -169,6 +181,125 @@ fn mails_to_all_or_each() {
 }
 
 #[test]
+fn posts_of_json() {
+    let labels = [("alertname", "Down")];
+    let one = message(vec![alert(&labels, &[("__alert_image_url__", "http://i/1.png")], Status::Firing)]);
+    let key = crate::text::sha256_hex(&one.group_key);
+    let texts = |more: Value| {
+        let mut settings = json!({ "title": "T {{ .Status }}", "message": "M {{ len .Alerts }}" });
+        for (name, value) in more.as_object().expect("settings") {
+            settings[name] = value.clone();
+        }
+        settings
+    };
+    let rules = "http://am:9093/alerting/list";
+    let link = "dingtalk://dingtalkclient/page/link?pc_slide=false&url=http%3A%2F%2Fam%3A9093%2Falerting%2Flist";
+    let cases = [
+        (
+            "dingding",
+            texts(json!({ "url": "http://h" })),
+            "http://h",
+            json!({ "msgtype": "link", "link": { "text": "M 1", "title": "T firing", "messageUrl": link } }),
+        ),
+        (
+            "dingding",
+            texts(json!({ "url": "http://h", "msgType": "actionCard" })),
+            "http://h",
+            json!({
+                "msgtype": "actionCard",
+                "actionCard": { "text": "M 1", "title": "T firing", "singleTitle": "More", "singleURL": link },
+            }),
+        ),
+        (
+            "googlechat",
+            texts(json!({ "url": "http://h/{{ .Status }}" })),
+            "http://h/firing",
+            json!({
+                "previewText": "T firing", "fallbackText": "T firing",
+                "cards": [
+                    { "header": { "title": "T firing" }, "sections": [{ "widgets": [
+                        { "textParagraph": { "text": "M 1" } },
+                        { "buttons": [{ "textButton": {
+                            "text": "OPEN IN GRAFANA", "onClick": { "openLink": { "url": rules } },
+                        } }] },
+                        { "textParagraph": { "text": "Grafana v1.2.3 | 01 Jan 24 00:05 UTC" } },
+                    ] }] },
+                    { "header": { "title": "Screenshots" }, "sections": [{ "widgets": [
+                        { "textParagraph": { "text": "firing: Down" } },
+                        { "image": { "imageUrl": "http://i/1.png" } },
+                    ] }] },
+                ],
+            }),
+        ),
+        (
+            "kafka",
+            json!({ "kafkaRestProxy": "http://k/", "kafkaTopic": "t", "description": "D", "details": "E" }),
+            "http://k/topics/t",
+            json!({ "records": [{ "value": {
+                "client": "Grafana", "description": "D", "details": "E", "alert_state": "alerting", "client_url": rules,
+                "incident_key": key, "contexts": [{ "type": "image", "src": "http://i/1.png" }],
+            } }] }),
+        ),
+        (
+            "sensugo",
+            json!({ "url": "http://s/", "apikey": "k", "check": "{{ .Status }}", "handler": "h", "message": "M" }),
+            "http://s/api/core/v2/namespaces/default/events",
+            json!({
+                "entity": { "metadata": { "name": "default", "namespace": "default" } },
+                "check": {
+                    "metadata": { "name": "firing", "labels": { "ruleURL": rules, "imageURL": "http://i/1.png" } },
+                    "output": "M", "issued": NOW / 1000, "interval": 86_400, "status": 2, "handlers": ["h"],
+                },
+                "ruleUrl": rules,
+            }),
+        ),
+        (
+            "victorops",
+            json!({ "url": "http://v", "messageType": "warning", "title": "T", "description": "D" }),
+            "http://v",
+            json!({
+                "message_type": "WARNING", "entity_id": key, "entity_display_name": "T", "timestamp": NOW / 1000,
+                "state_message": "D", "monitoring_tool": "Grafana v1.2.3", "alert_url": rules, "image_url": "http://i/1.png",
+            }),
+        ),
+        (
+            "webex",
+            texts(json!({ "room_id": "r", "bot_token": "b" })),
+            "https://webexapis.com/v1/messages",
+            json!({ "markdown": "M 1", "roomId": "r", "files": ["http://i/1.png"] }),
+        ),
+        (
+            "wecom",
+            texts(json!({ "url": "http://w" })),
+            "http://w",
+            json!({ "msgtype": "markdown", "markdown": { "content": "# T firing\nM 1\n" } }),
+        ),
+        (
+            "wecom",
+            texts(json!({ "url": "http://w", "msgtype": "text" })),
+            "http://w",
+            json!({ "msgtype": "text", "text": { "content": "T firing\nM 1" } }),
+        ),
+    ];
+    for (kind, settings, url, want) in cases {
+        let (request, sent) = body(kind, settings, &one);
+        assert_eq!((request.url.expose(), sent), (url, want), "{kind}");
+    }
+    let v3 = json!({
+        "kafkaRestProxy": "http://k", "kafkaTopic": "t", "apiVersion": "v3", "kafkaClusterId": "c", "username": "u",
+        "password": "p",
+    });
+    let (request, sent) = body("kafka", v3, &one);
+    assert_eq!(request.url.expose(), "http://k/v3/clusters/c/topics/t/records");
+    assert_eq!((&sent["value"]["type"], &sent["value"]["data"]["client"]), (&"JSON".into(), &"Grafana".into()));
+    assert!(request.http_config.is_some_and(|http| http.basic_auth.is_some()));
+    let (_, sent) = body("oncall", json!({ "url": "http://o", "title": "T" }), &one);
+    assert_eq!((&sent["version"], &sent["title"], &sent["state"]), (&"1".into(), &"T".into(), &"alerting".into()));
+    let app = point("wecom", json!({ "secret": "s", "agent_id": "a", "corp_id": "c" }));
+    assert!(GrafanaIntegration::new(&app, &options()).is_ok_and(|app| app.is_unsupported()));
+}
+
+#[test]
 fn private_labels_stay_private() {
     let labels = [("__alert_rule_uid__", "u"), ("alertname", "A")];
     let one = message(vec![alert(&labels, &[("__orgId__", "3"), ("__alert_image_url__", "http://i")], Status::Firing)]);
@@ -187,14 +318,14 @@ fn points_become_receivers() {
         "receivers": [
             { "uid": "1", "type": "slack", "settings": { "url": "https://a" } },
             { "uid": "2", "type": "slack", "settings": { "url": "https://b" }, "disableResolveMessage": true },
-            { "uid": "3", "type": "kafka", "settings": {} },
+            { "uid": "3", "type": "mqtt", "settings": {} },
         ],
     }]))
     .expect("contact points");
     let receivers = compile_contact_points(&points, &options()).expect("good");
     let keys: Vec<_> =
         receivers["ops"].integrations.iter().map(|(one, i)| (one.name().to_owned(), *i, one.send_resolved())).collect();
-    assert_eq!(keys, [("slack".to_owned(), 0, true), ("slack".to_owned(), 1, false), ("kafka".to_owned(), 0, true)]);
+    assert_eq!(keys, [("slack".to_owned(), 0, true), ("slack".to_owned(), 1, false), ("mqtt".to_owned(), 0, true)]);
     let twice = [points[0].clone(), points[0].clone()];
     let error = compile_contact_points(&twice, &options()).expect_err("twice");
     assert_eq!(error.to_string(), "contactPoints[1]: notification config name \"ops\" is not unique");

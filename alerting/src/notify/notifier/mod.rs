@@ -105,6 +105,13 @@ pub enum NotifierEvent {
         /// Why, in words.
         error: String,
     },
+    /// The times of a route do not go well together.
+    Timing {
+        /// Key of the route.
+        route: String,
+        /// What is odd about them.
+        warning: String,
+    },
     /// A label of a route could not be rendered and is missing.
     RouteLabel {
         /// About what.
@@ -147,6 +154,7 @@ impl Notifier {
     /// A notifier that knows no alert yet.
     pub fn new(config: CompiledConfig, options: NotifierOptions, now_ms: i64) -> Self {
         Self {
+            events: timing_events(&config, &options),
             alerts: AlertStore::new(options.per_name_limit),
             silences: Silences::new(options.silence_limits, options.names),
             config: Arc::new(config),
@@ -163,7 +171,6 @@ impl Notifier {
             last_alive_ms: now_ms,
             dispatch_from_ms: now_ms.saturating_add(options.start_delay_ms),
             records: Vec::new(),
-            events: Vec::new(),
             stats: Stats::default(),
             options,
         }
@@ -367,6 +374,12 @@ impl Notifier {
     pub fn take_events(&mut self) -> Vec<NotifierEvent> {
         std::mem::take(&mut self.events)
     }
+}
+
+/// What to say about a configuration that comes into force.
+fn timing_events(config: &CompiledConfig, options: &NotifierOptions) -> Vec<NotifierEvent> {
+    let warnings = config.routes.timing_warnings(options.retention_ms).into_iter();
+    warnings.map(|(route, warning)| NotifierEvent::Timing { route, warning }).collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ impl Notifier {
     pub fn reload(&mut self, now_ms: i64, config: CompiledConfig, renderer: Renderer) {
         let old = std::mem::replace(&mut self.config, Arc::new(config));
         self.options.renderer = renderer;
+        self.events.extend(super::timing_events(&self.config, &self.options));
         let config = self.config.clone();
         let nodes = config.routes.nodes();
         let routes: BTreeMap<&str, usize> = nodes.iter().enumerate().map(|(i, node)| (node.id.as_str(), i)).collect();

@@ -6,12 +6,17 @@
 mod deep;
 pub(super) mod discord;
 pub(super) mod email;
+mod incidentio;
+mod mattermost;
 mod mime;
 pub(super) mod opsgenie;
 pub(super) mod pagerduty;
+mod rocketchat;
 mod slack;
 pub(super) mod teams;
 pub(super) mod telegram;
+pub(super) mod victorops;
+pub(super) mod webex;
 mod webhook;
 
 use std::fmt;
@@ -119,6 +124,12 @@ impl Renderer {
             Integration::Telegram(config) => telegram::render(&job, config),
             Integration::Discord(config) => discord::render(&job, config),
             Integration::MsTeamsV2(config) => teams::render(&job, config),
+            Integration::MsTeams(config) => teams::render_message_card(&job, config),
+            Integration::VictorOps(config) => victorops::render(&job, config),
+            Integration::Webex(config) => webex::render(&job, config),
+            Integration::Rocketchat(config) => rocketchat::render(&job, config),
+            Integration::Mattermost(config) => mattermost::render(&job, config),
+            Integration::Incidentio(config) => incidentio::render(&job, config),
             Integration::Grafana(integration) => integration.render(&job),
             Integration::Other(config) => Err(RenderError::Unsupported(config.kind.clone())),
         }

@@ -1,9 +1,9 @@
-//! Microsoft Teams through Power Automate: an adaptive card.
+//! Microsoft Teams: an adaptive card through Power Automate, or a message card through the older connectors.
 
 use serde_json::{Value, json};
 
 use super::{Job, RenderError, to_json};
-use crate::notify::config::receiver::MsTeamsV2Config;
+use crate::notify::config::receiver::{MsTeamsConfig, MsTeamsV2Config};
 use crate::notify::message::Status;
 use crate::notify::request::{HttpRequest, Payload};
 
@@ -41,6 +41,23 @@ pub(in crate::notify) fn render(job: &Job<'_>, config: &MsTeamsV2Config) -> Resu
     let (title, text) = (job.text("title", &config.title)?, job.text("text", &config.text)?);
     let block = json!({ "type": "TextBlock", "text": text, "wrap": true });
     let body = to_json(&card(&title, color(job.message.status()), vec![block]))?;
+    let url = job.secret_url(config.webhook_url.as_ref(), &config.webhook_url_file)?;
+    Ok(Payload::Http(vec![HttpRequest::json(url, body, config.http_config.clone())]))
+}
+
+pub(super) fn render_message_card(job: &Job<'_>, config: &MsTeamsConfig) -> Result<Payload, RenderError> {
+    let theme_color = match job.message.status() {
+        Status::Firing => "8C1A1A",
+        Status::Resolved => "2DC72D",
+    };
+    let body = to_json(&json!({
+        "@context": "http://schema.org/extensions",
+        "type": "MessageCard",
+        "title": job.text("title", &config.title)?,
+        "summary": job.text("summary", &config.summary)?,
+        "text": job.text("text", &config.text)?,
+        "themeColor": theme_color,
+    }))?;
     let url = job.secret_url(config.webhook_url.as_ref(), &config.webhook_url_file)?;
     Ok(Payload::Http(vec![HttpRequest::json(url, body, config.http_config.clone())]))
 }

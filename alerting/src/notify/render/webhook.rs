@@ -62,18 +62,24 @@ fn alert(one: &MessageAlert) -> BodyAlert<'_> {
     }
 }
 
-pub(super) fn body(message: &Message, external_url: &str) -> Result<Vec<u8>, RenderError> {
+/// The body about the first `alerts` alerts; what they have in common is that of all.
+pub(super) fn body(
+    message: &Message,
+    external_url: &str,
+    version: &'static str,
+    alerts: usize,
+) -> Result<Vec<u8>, RenderError> {
     to_json(&Body {
         receiver: quote_meta(&message.receiver),
         status: message.status().as_str(),
-        alerts: message.alerts.iter().map(alert).collect(),
+        alerts: message.alerts.iter().take(alerts).map(alert).collect(),
         notification_reason: message.reason.map_or("unknown", |reason| reason.as_str()),
         group_labels: &message.group_labels,
         common_labels: &message.common_labels,
         common_annotations: &message.common_annotations,
         route_labels: &message.route_labels,
         external_url,
-        version: "4",
+        version,
         group_key: &message.group_key,
         truncated_alerts: message.truncated,
     })
@@ -84,7 +90,7 @@ pub(super) fn render(job: &Job<'_>, config: &WebhookConfig) -> Result<Payload, R
     let job = job.with_message(&message);
     let body = match &config.payload {
         Some(payload) => to_json(&deep::expand(&job, "payload", payload)?)?,
-        None => body(&message, job.renderer.templates.external_url())?,
+        None => body(&message, job.renderer.templates.external_url(), "4", message.alerts.len())?,
     };
     let url = job.text("url", &job.secret(&config.url, &config.url_file)?)?;
     if url.is_empty() {

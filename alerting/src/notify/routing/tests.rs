@@ -79,3 +79,24 @@ fn grouping() {
     assert_eq!(tree.group_labels(2, &labels), labels);
     assert_eq!(tree.group_labels(3, &labels), Labels::empty());
 }
+
+#[test]
+fn times_that_do_not_go_together() {
+    let warnings = |group_ms: i64, repeat_ms: i64| {
+        let route = Route {
+            receiver: "r".to_owned(),
+            group_interval: Some(PromDuration(group_ms)),
+            repeat_interval: Some(PromDuration(repeat_ms)),
+            ..Route::default()
+        };
+        let tree = RouteTree::new(&route, MatcherMode::default()).expect("a tree");
+        tree.timing_warnings(3_600_000).into_iter().map(|(key, warning)| format!("{key} {warning}")).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(60_000, 3_600_000), [""; 0]);
+    let long = "{} repeat_interval (2h) is greater than the data retention period (1h): \
+                notifications may be repeated more often than expected";
+    assert_eq!(warnings(60_000, 7_200_000), [long]);
+    let short = "{} repeat_interval (1m) is less than group_interval (5m): \
+                 notifications are not repeated until the next group_interval";
+    assert_eq!(warnings(300_000, 60_000), [short]);
+}

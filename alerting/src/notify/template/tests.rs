@@ -65,6 +65,11 @@ fn alertmanagers_defaults() {
             format!("<none>\n\nAlerts Resolved:\n{gone}"),
         ),
         (
+            "webex.default.message",
+            format!("<none>\n\nAlerts Firing:\n{list}\n\n\nAlerts Resolved:\n{gone}\n\n"),
+            format!("<none>\n\n\nAlerts Resolved:\n{gone}\n\n"),
+        ),
+        (
             "telegram.default.message",
             format!("\n\nAlerts Firing:\n{list}\n\n\nAlerts Resolved:\n{gone}\n\n"),
             format!("\n\n\nAlerts Resolved:\n{gone}\n\n"),

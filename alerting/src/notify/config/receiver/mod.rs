@@ -6,12 +6,18 @@
 
 mod discord;
 mod email;
+mod incidentio;
+mod mattermost;
+mod msteams;
 mod msteamsv2;
 mod opsgenie;
 pub mod other;
 mod pagerduty;
+mod rocketchat;
 mod slack;
 mod telegram;
+mod victorops;
+mod webex;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -20,12 +26,18 @@ use serde::{Deserialize, Serialize};
 
 pub use discord::DiscordConfig;
 pub use email::{EmailConfig, Threading};
+pub use incidentio::IncidentioConfig;
+pub use mattermost::{MattermostAttachment, MattermostConfig, MattermostField, MattermostPriority, MattermostProps};
+pub use msteams::MsTeamsConfig;
 pub use msteamsv2::MsTeamsV2Config;
 pub use opsgenie::{OpsGenieConfig, OpsGenieResponder};
 pub use other::OtherConfig;
 pub use pagerduty::{PagerDutyConfig, PagerDutyImage, PagerDutyLink};
+pub use rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};
 pub use slack::{SlackAction, SlackConfig, SlackConfirm, SlackField, SlackLayout};
 pub use telegram::TelegramConfig;
+pub use victorops::VictorOpsConfig;
+pub use webex::WebexConfig;
 pub use webhook::WebhookConfig;
 
 use super::ConfigError;
@@ -46,7 +58,7 @@ pub struct Receiver {
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub email_configs: Vec<Option<EmailConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub incidentio_configs: Vec<Option<OtherConfig>>,
+    pub incidentio_configs: Vec<Option<IncidentioConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub pagerduty_configs: Vec<Option<PagerDutyConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
@@ -60,23 +72,23 @@ pub struct Receiver {
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub pushover_configs: Vec<Option<OtherConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub victorops_configs: Vec<Option<OtherConfig>>,
+    pub victorops_configs: Vec<Option<VictorOpsConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub sns_configs: Vec<Option<OtherConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub telegram_configs: Vec<Option<TelegramConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub webex_configs: Vec<Option<OtherConfig>>,
+    pub webex_configs: Vec<Option<WebexConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub msteams_configs: Vec<Option<OtherConfig>>,
+    pub msteams_configs: Vec<Option<MsTeamsConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub msteamsv2_configs: Vec<Option<MsTeamsV2Config>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub jira_configs: Vec<Option<OtherConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub rocketchat_configs: Vec<Option<OtherConfig>>,
+    pub rocketchat_configs: Vec<Option<RocketchatConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub mattermost_configs: Vec<Option<OtherConfig>>,
+    pub mattermost_configs: Vec<Option<MattermostConfig>>,
 }
 
 /// An integration ready for use: checked, the global section's values filled in.
@@ -98,6 +110,18 @@ pub enum Integration {
     Discord(DiscordConfig),
     /// Microsoft Teams through Power Automate.
     MsTeamsV2(MsTeamsV2Config),
+    /// Microsoft Teams through a connector.
+    MsTeams(MsTeamsConfig),
+    /// VictorOps.
+    VictorOps(Box<VictorOpsConfig>),
+    /// Webex.
+    Webex(WebexConfig),
+    /// Rocket.Chat.
+    Rocketchat(Box<RocketchatConfig>),
+    /// Mattermost.
+    Mattermost(Box<MattermostConfig>),
+    /// incident.io.
+    Incidentio(IncidentioConfig),
     /// A Grafana contact point.
     Grafana(Box<crate::notify::contact_point::GrafanaIntegration>),
     /// A kind that is read but not sent to.
@@ -116,6 +140,12 @@ impl Integration {
             Self::Telegram(_) => "telegram",
             Self::Discord(_) => "discord",
             Self::MsTeamsV2(_) => "msteamsv2",
+            Self::MsTeams(_) => "msteams",
+            Self::VictorOps(_) => "victorops",
+            Self::Webex(_) => "webex",
+            Self::Rocketchat(_) => "rocketchat",
+            Self::Mattermost(_) => "mattermost",
+            Self::Incidentio(_) => "incidentio",
             Self::Grafana(integration) => integration.name(),
             Self::Other(other) => &other.kind,
         }
@@ -132,6 +162,12 @@ impl Integration {
             Self::Telegram(config) => config.send_resolved,
             Self::Discord(config) => config.send_resolved,
             Self::MsTeamsV2(config) => config.send_resolved,
+            Self::MsTeams(config) => config.send_resolved,
+            Self::VictorOps(config) => config.send_resolved,
+            Self::Webex(config) => config.send_resolved,
+            Self::Rocketchat(config) => config.send_resolved,
+            Self::Mattermost(config) => config.send_resolved,
+            Self::Incidentio(config) => config.send_resolved,
             Self::Grafana(integration) => integration.send_resolved(),
             Self::Other(config) => config.send_resolved,
         }
@@ -161,7 +197,9 @@ impl Receiver {
         add(each(place, "email", &self.email_configs, |c, at| {
             c.resolve(at, global).map(|c| Integration::Email(Box::new(c)))
         })?);
-        add(others(place, "incidentio", &self.incidentio_configs, global)?);
+        add(each(place, "incidentio", &self.incidentio_configs, |c, at| {
+            c.resolve(at, global).map(Integration::Incidentio)
+        })?);
         add(each(place, "pagerduty", &self.pagerduty_configs, |c, at| {
             c.resolve(at, global).map(|c| Integration::PagerDuty(Box::new(c)))
         })?);
@@ -174,17 +212,23 @@ impl Receiver {
         })?);
         add(others(place, "wechat", &self.wechat_configs, global)?);
         add(others(place, "pushover", &self.pushover_configs, global)?);
-        add(others(place, "victorops", &self.victorops_configs, global)?);
+        add(each(place, "victorops", &self.victorops_configs, |c, at| {
+            c.resolve(at, global).map(|c| Integration::VictorOps(Box::new(c)))
+        })?);
         add(others(place, "sns", &self.sns_configs, global)?);
         add(each(place, "telegram", &self.telegram_configs, |c, at| c.resolve(at, global).map(Integration::Telegram))?);
-        add(others(place, "webex", &self.webex_configs, global)?);
-        add(others(place, "msteams", &self.msteams_configs, global)?);
+        add(each(place, "webex", &self.webex_configs, |c, at| c.resolve(at, global).map(Integration::Webex))?);
+        add(each(place, "msteams", &self.msteams_configs, |c, at| c.resolve(at, global).map(Integration::MsTeams))?);
         add(each(place, "msteamsv2", &self.msteamsv2_configs, |c, at| {
             c.resolve(at, global).map(Integration::MsTeamsV2)
         })?);
         add(others(place, "jira", &self.jira_configs, global)?);
-        add(others(place, "rocketchat", &self.rocketchat_configs, global)?);
-        add(others(place, "mattermost", &self.mattermost_configs, global)?);
+        add(each_or_default(place, "rocketchat", &self.rocketchat_configs, |c, at| {
+            c.resolve(at, global).map(|c| Integration::Rocketchat(Box::new(c)))
+        })?);
+        add(each(place, "mattermost", &self.mattermost_configs, |c, at| {
+            c.resolve(at, global).map(|c| Integration::Mattermost(Box::new(c)))
+        })?);
         Ok(all)
     }
 }

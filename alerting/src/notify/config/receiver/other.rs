@@ -43,13 +43,7 @@ struct Kind {
     required: &'static [(&'static [&'static str], &'static str)],
 }
 
-const KINDS: [Kind; 10] = [
-    Kind {
-        name: "incidentio",
-        send_resolved: true,
-        keys: &["url", "url_file", "alert_source_token", "alert_source_token_file", "max_alerts", "timeout"],
-        required: &[(&["url", "url_file"], "one of url or url_file must be configured")],
-    },
+const KINDS: [Kind; 4] = [
     Kind {
         name: "wechat",
         send_resolved: false,
@@ -94,22 +88,6 @@ const KINDS: [Kind; 10] = [
         ],
     },
     Kind {
-        name: "victorops",
-        send_resolved: true,
-        keys: &[
-            "api_key",
-            "api_key_file",
-            "api_url",
-            "routing_key",
-            "message_type",
-            "state_message",
-            "entity_display_name",
-            "monitoring_tool",
-            "custom_fields",
-        ],
-        required: &[(&["routing_key"], "missing Routing key in VictorOps config")],
-    },
-    Kind {
         name: "sns",
         send_resolved: true,
         keys: &[
@@ -126,21 +104,6 @@ const KINDS: [Kind; 10] = [
         required: &[(
             &["topic_arn", "phone_number", "target_arn"],
             "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config",
-        )],
-    },
-    Kind {
-        name: "webex",
-        send_resolved: true,
-        keys: &["api_url", "message", "room_id"],
-        required: &[(&["room_id"], "missing room_id on webex_config")],
-    },
-    Kind {
-        name: "msteams",
-        send_resolved: true,
-        keys: &["webhook_url", "webhook_url_file", "title", "summary", "text"],
-        required: &[(
-            &["webhook_url", "webhook_url_file"],
-            "one of webhook_url or webhook_url_file must be configured",
         )],
     },
     Kind {
@@ -165,62 +128,6 @@ const KINDS: [Kind; 10] = [
             (&["project"], "missing project in jira_config"),
             (&["issue_type"], "missing issue_type in jira_config"),
         ],
-    },
-    Kind {
-        name: "rocketchat",
-        send_resolved: false,
-        keys: &[
-            "api_url",
-            "token_id",
-            "token_id_file",
-            "token",
-            "token_file",
-            "channel",
-            "color",
-            "title",
-            "title_link",
-            "text",
-            "fields",
-            "short_fields",
-            "emoji",
-            "icon_url",
-            "image_url",
-            "thumb_url",
-            "link_names",
-            "actions",
-        ],
-        required: &[],
-    },
-    Kind {
-        name: "mattermost",
-        send_resolved: true,
-        keys: &[
-            "webhook_url",
-            "webhook_url_file",
-            "channel",
-            "username",
-            "text",
-            "fallback",
-            "color",
-            "pretext",
-            "author_name",
-            "author_link",
-            "author_icon",
-            "title",
-            "title_link",
-            "fields",
-            "thumb_url",
-            "footer",
-            "footer_icon",
-            "image_url",
-            "icon_url",
-            "icon_emoji",
-            "attachments",
-            "type",
-            "props",
-            "priority",
-        ],
-        required: &[],
     },
 ];
 
