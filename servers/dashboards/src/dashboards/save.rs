@@ -131,6 +131,8 @@ impl Store {
         match (same, &existing) {
             (None, _) => Ok(existing),
             (Some(same), None) if save.overwrite && save.model.uid().is_none() => Ok(Some(same.clone())),
+            // Whoever names both the dashboard and what may be in its way means it: titles are for people, uids tell apart.
+            (Some(_), _) if save.overwrite => Ok(existing),
             // Two that were provisioned so may stay so.
             (Some(_), Some(existing))
                 if existing.facts.title.to_lowercase() == title.to_lowercase()

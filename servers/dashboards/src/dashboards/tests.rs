@@ -60,6 +60,8 @@ async fn versions_are_kept_and_conflicts_refused() {
     assert_eq!(by_id.entry.uid, "a");
     let fresh = store.save(save(json!({"title": "new", "id": null})), 3).await.unwrap();
     assert_eq!((fresh.entry.id(), fresh.entry.uid.len()), (2, 14));
+    let beside = Save { overwrite: true, ..save(json!({"title": "new", "uid": "b"})) };
+    assert_eq!(store.save(beside, 3).await.unwrap().entry.uid, "b", "a uid of its own makes it another dashboard");
 
     let again = Store::open(dir.path(), 3).unwrap();
     let entry = again.get("a").unwrap();
