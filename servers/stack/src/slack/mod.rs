@@ -34,6 +34,8 @@ struct Message {
     icon_url: String,
     text: String,
     attachments: Vec<Attachment>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<Block>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -50,6 +52,54 @@ struct Attachment {
     image_url: String,
     thumb_url: String,
     footer: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<Block>,
+}
+
+/// A block of Slack's Block Kit, as far as messages of an alert have them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block {
+    Header {
+        text: Text,
+    },
+    Section {
+        #[serde(default)]
+        text: Text,
+        #[serde(default)]
+        fields: Vec<Text>,
+    },
+    Context {
+        elements: Vec<Text>,
+    },
+    Actions {
+        elements: Vec<Button>,
+    },
+    Image {
+        image_url: String,
+        #[serde(default)]
+        alt_text: String,
+    },
+    Divider,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Text of a block.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Text {
+    #[serde(rename = "type")]
+    kind: String,
+    text: String,
+}
+
+/// A button of a block.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Button {
+    text: Text,
+    url: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -151,7 +201,7 @@ pub(crate) fn router(receiver: Arc<Receiver>) -> Router {
 
 async fn receive(State(receiver): State<Arc<Receiver>>, body: Bytes) -> Response {
     let message = match serde_json::from_slice::<Message>(&body) {
-        Ok(message) if !message.text.is_empty() || !message.attachments.is_empty() => message,
+        Ok(message) if !message.text.is_empty() || !message.attachments.is_empty() || !message.blocks.is_empty() => message,
         Ok(_) => return (StatusCode::BAD_REQUEST, "no_text").into_response(),
         Err(_) => return (StatusCode::BAD_REQUEST, "invalid_payload").into_response(),
     };
@@ -187,6 +237,24 @@ async fn messages(State(receiver): State<Arc<Receiver>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_shown_and_kept() {
+        let posted = r##"{"text":"plain","attachments":[{"color":"#D63232","fallback":"plain","blocks":[
+            {"type":"header","text":{"type":"plain_text","text":"Disk <full>"}},
+            {"type":"section","text":{"type":"mrkdwn","text":"*5.1 %* of requests"},"fields":[{"type":"mrkdwn","text":"*host*\nweb"}]},
+            {"type":"context","elements":[{"type":"mrkdwn","text":"<http://127.0.0.1:3000/d/x|Dashboard>"}]},
+            {"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"Silence"},"url":"javascript:alert(1)"}]},
+            {"type":"divider"},{"type":"something_new","x":1}]}]}"##;
+        let message: Message = serde_json::from_str(posted).unwrap();
+        let kept = serde_json::to_string(&Received { time_ms: 0, message }).unwrap();
+        let received: Received = serde_json::from_str(&kept).unwrap();
+        let html = page::render(&VecDeque::from([received]));
+        assert!(html.contains("<h2>Disk &lt;full&gt;</h2>"), "{html}");
+        assert!(html.contains("<b>5.1 %</b> of requests"), "{html}");
+        assert!(html.contains("href=\"http://127.0.0.1:3000/d/x\""), "{html}");
+        assert!(!html.contains("javascript:"), "{html}");
+    }
 
     #[test]
     fn messages_survive_a_restart_and_the_file_stays_small() {

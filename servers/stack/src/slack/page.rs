@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use super::mrkdwn::{escape, render as markup, safe_url};
-use super::{Attachment, Received};
+use super::{Attachment, Block, Received};
 
 pub(super) const STYLE: &str = include_str!("style.css");
 
@@ -41,9 +41,12 @@ fn message(html: &mut String, received: &Received) {
         escape(name),
         kit::time::Rfc3339(received.time_ms)
     );
-    if !message.text.is_empty() {
+    // Beside blocks the text is what a notification shows, not the message.
+    let has_blocks = !message.blocks.is_empty() || message.attachments.iter().any(|a| !a.blocks.is_empty());
+    if !message.text.is_empty() && !has_blocks {
         let _ = write!(html, "<p>{}</p>", markup(&message.text));
     }
+    message.blocks.iter().for_each(|block| self::block(html, block));
     for attachment in &message.attachments {
         self::attachment(html, attachment);
     }
@@ -74,9 +77,10 @@ fn attachment(html: &mut String, a: &Attachment) {
     }
     if !a.text.is_empty() {
         let _ = write!(html, "<div>{}</div>", markup(&a.text));
-    } else if a.title.is_empty() && a.fields.is_empty() {
+    } else if a.title.is_empty() && a.fields.is_empty() && a.blocks.is_empty() {
         let _ = write!(html, "<div>{}</div>", markup(&a.fallback));
     }
+    a.blocks.iter().for_each(|block| self::block(html, block));
     if !a.fields.is_empty() {
         html.push_str("<dl>");
         for field in &a.fields {
@@ -105,4 +109,48 @@ fn attachment(html: &mut String, a: &Attachment) {
         let _ = write!(html, "<footer>{}</footer>", escape(&a.footer));
     }
     html.push_str("</section>");
+}
+
+fn block(html: &mut String, block: &Block) {
+    match block {
+        Block::Header { text } => {
+            let _ = write!(html, "<h2>{}</h2>", escape(&text.text));
+        }
+        Block::Section { text, fields } => {
+            if !text.text.is_empty() {
+                let _ = write!(html, "<div>{}</div>", markup(&text.text));
+            }
+            if !fields.is_empty() {
+                html.push_str("<dl>");
+                for field in fields {
+                    let _ = write!(html, "<div class=\"short\">{}</div>", markup(&field.text));
+                }
+                html.push_str("</dl>");
+            }
+        }
+        Block::Context { elements } => {
+            html.push_str("<footer>");
+            for element in elements {
+                let _ = write!(html, "<span>{}</span> ", markup(&element.text));
+            }
+            html.push_str("</footer>");
+        }
+        Block::Actions { elements } => {
+            html.push_str("<nav>");
+            for button in elements {
+                if let Some(url) = safe_url(&button.url) {
+                    let text = escape(&button.text.text);
+                    let _ = write!(html, "<a class=\"button\" href=\"{url}\" rel=\"noreferrer\">{text}</a>");
+                }
+            }
+            html.push_str("</nav>");
+        }
+        Block::Image { image_url, alt_text } => {
+            if let Some(url) = safe_url(image_url) {
+                let _ = write!(html, "<img src=\"{url}\" alt=\"{}\">", escape(alt_text));
+            }
+        }
+        Block::Divider => html.push_str("<hr>"),
+        Block::Unknown => {}
+    }
 }
