@@ -13,6 +13,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+mod deletes;
 mod flags;
 mod ingest;
 pub mod queries;
@@ -21,7 +22,7 @@ mod server;
 pub mod source;
 pub mod state;
 mod store_metrics;
-pub mod tail;
+mod tail;
 pub mod tenants;
 
 pub use flags::{FlagError, Flags};

@@ -159,6 +159,11 @@ pub(crate) async fn start_with(
         ruler: ruler.clone(),
         push: PushMetrics::new(&registry),
         tail: TailMetrics::new(&registry),
+        deletes_received: registry.counter_vec(
+            "loki_compactor_delete_requests_received_total",
+            "Number of delete requests received per user.",
+            &["user"],
+        ),
         tenants,
         log,
         stop: stop.clone(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use axum::http::HeaderMap;
 use kit::Shutdown;
-use kit::metrics::Registry;
+use kit::metrics::{Counter, Registry, Vector};
 
 use crate::api::ApiError;
 use crate::config::{Config, TenantLimits};
@@ -38,6 +38,7 @@ pub struct App {
     pub is_ready: AtomicBool,
     pub(crate) push: PushMetrics,
     pub(crate) tail: TailMetrics,
+    pub(crate) deletes_received: Vector<Counter>,
     /// Bytes of pushes in progress.
     pub(crate) inflight: AtomicU64,
     /// Set by `/ingester/prepare_shutdown`: everything is written out at the end.

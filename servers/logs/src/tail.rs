@@ -1,25 +1,22 @@
-//! Live tails: what a push has stored is published in the [`TailHub`] of its tenant, and each follower takes what matches.
+//! Live tails: a [`Follower`] gets what the store of its tenant takes, and matches.
 //!
-//! Publishing costs a push one atomic load while nobody follows, and never waits: a follower that does not keep up loses
-//! entries, which it is told. The pipeline of a follower's query runs on the follower's side, over a source made of what was published.
+//! A push never waits for followers: one that does not keep up loses entries, which it is told. The pipeline of a
+//! follower's query runs on the follower's side, over [`PushedSource`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use kit::metrics::{Counter, Gauge, Registry};
-use logstore::PushEntry;
+use logstore::{Tail, TailBatch};
 use model::{
     Direction, LabelQuery, Labels, LogColumns, LogSelect, LogSelection, LogSource, LogUnit, Matcher, SourceError,
 };
-use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-/// Most bytes that wait for a follower; one piece that is larger waits alone.
-const MAX_WAITING: usize = 8 << 20;
+use crate::tenants::Tenant;
 
-/// Most lost entries that a follower is told one by one.
-const MAX_TOLD: usize = 1_000;
+/// Most bytes that wait for a follower; one push that is larger waits alone.
+const MAX_WAITING: usize = 8 << 20;
 
 /// Gauges and counters of tails, under the peer's names.
 #[derive(Debug)]
@@ -39,112 +36,63 @@ impl TailMetrics {
     }
 }
 
-/// Followers of one tenant.
-#[derive(Debug, Default)]
-pub struct TailHub {
-    followers: RwLock<Vec<Arc<Queue>>>,
-    count: AtomicUsize,
+/// Nobody may follow now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    #[error("max concurrent tail requests limit exceeded, count > limit ({count} > {limit})")]
+    TooMany { count: usize, limit: usize },
+    #[error(transparent)]
+    Store(#[from] logstore::Error),
 }
 
-/// Entries of one stream that came with one push, oldest first.
-#[derive(Debug)]
-pub(crate) struct Pushed {
-    labels: Labels,
-    entries: LogColumns,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct Queue {
-    matchers: Vec<Matcher>,
-    waiting: Mutex<Waiting>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    pieces: VecDeque<Arc<Pushed>>,
-    bytes: usize,
-    lost: Vec<(Labels, i64)>,
-}
-
-/// Receives what is published and matches. Dropping it ends the tail.
-#[derive(Debug)]
+/// Receives what is pushed to a tenant and matches. Dropping it ends the tail.
 pub(crate) struct Follower {
-    hub: Arc<TailHub>,
-    queue: Arc<Queue>,
+    tail: Tail,
+    arrived: Arc<Notify>,
+    tenant: Arc<Tenant>,
 }
 
 /// What a follower has received since it last asked.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
-    pub(crate) pieces: Vec<Arc<Pushed>>,
+    pub(crate) pieces: Vec<Pushed>,
     /// Stream and time of entries that were lost.
     pub(crate) lost: Vec<(Labels, i64)>,
 }
 
-impl TailHub {
-    /// Whether nobody follows.
-    pub fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
-    }
-
-    /// Follows the streams that satisfy the matchers; `None` when `limit` follow already (0: any number may).
-    pub(crate) fn follow(self: &Arc<Self>, matchers: Vec<Matcher>, limit: usize) -> Result<Follower, usize> {
-        let mut followers = self.followers.write();
-        if limit > 0 && followers.len() >= limit {
-            return Err(followers.len() + 1);
-        }
-        let queue = Arc::new(Queue { matchers, waiting: Mutex::default(), arrived: Notify::new() });
-        followers.push(queue.clone());
-        self.count.store(followers.len(), Ordering::Release);
-        Ok(Follower { hub: self.clone(), queue })
-    }
-
-    /// Tells followers of entries that are stored now.
-    pub(crate) fn publish(&self, labels: &Labels, entries: &[PushEntry<'_>]) {
-        let followers = self.followers.read();
-        let mut pushed: Option<Arc<Pushed>> = None;
-        for queue in followers.iter().filter(|queue| queue.matchers.iter().all(|m| m.matches_labels(labels))) {
-            queue.put(pushed.get_or_insert_with(|| Arc::new(Pushed::new(labels, entries))).clone());
-        }
-    }
-}
-
-impl Pushed {
-    fn new(labels: &Labels, entries: &[PushEntry<'_>]) -> Self {
-        let mut order: Vec<&PushEntry<'_>> = entries.iter().collect();
-        order.sort_by_key(|entry| entry.timestamp_ns);
-        let mut columns = LogColumns::new();
-        for entry in order {
-            columns.push(entry.timestamp_ns, entry.line, entry.metadata.iter().copied());
-        }
-        let bytes = columns.text.len() + 48 * columns.len();
-        Self { labels: labels.clone(), entries: columns, bytes }
-    }
-}
-
-impl Queue {
-    fn put(&self, piece: Arc<Pushed>) {
-        let mut waiting = self.waiting.lock();
-        if !waiting.pieces.is_empty() && waiting.bytes + piece.bytes > MAX_WAITING {
-            let room = MAX_TOLD.saturating_sub(waiting.lost.len());
-            let told = piece.entries.timestamps.iter().take(room);
-            waiting.lost.extend(told.map(|timestamp_ns| (piece.labels.clone(), *timestamp_ns)));
-        } else {
-            waiting.bytes += piece.bytes;
-            waiting.pieces.push_back(piece);
-        }
-        drop(waiting);
-        self.arrived.notify_one();
-    }
+/// Entries of one stream that came with one push, oldest first.
+#[derive(Clone, Debug)]
+pub(crate) struct Pushed {
+    labels: Labels,
+    entries: Arc<LogColumns>,
 }
 
 impl Follower {
+    /// Follows the streams of a tenant that satisfy the matchers, unless `limit` do so already (0: any number may).
+    pub(crate) fn new(tenant: Arc<Tenant>, matchers: Vec<Matcher>, limit: usize) -> Result<Self, FollowError> {
+        let before = tenant.followers.fetch_add(1, Ordering::AcqRel);
+        let follow = || {
+            if limit > 0 && before >= limit {
+                return Err(FollowError::TooMany { count: before + 1, limit });
+            }
+            let arrived = Arc::new(Notify::new());
+            let wake = arrived.clone();
+            let tail = tenant.db.tail(matchers, MAX_WAITING, Some(Arc::new(move || wake.notify_one())))?;
+            Ok((tail, arrived))
+        };
+        match follow() {
+            Ok((tail, arrived)) => Ok(Self { tail, arrived, tenant }),
+            Err(error) => {
+                tenant.followers.fetch_sub(1, Ordering::AcqRel);
+                Err(error)
+            }
+        }
+    }
+
     /// Waits for something and takes all of it.
     pub(crate) async fn receive(&self) -> Received {
         loop {
-            let arrived = self.queue.arrived.notified();
+            let arrived = self.arrived.notified();
             let received = self.take();
             if !received.pieces.is_empty() || !received.lost.is_empty() {
                 return received;
@@ -154,25 +102,44 @@ impl Follower {
     }
 
     fn take(&self) -> Received {
-        let mut waiting = self.queue.waiting.lock();
-        waiting.bytes = 0;
-        Received { pieces: std::mem::take(&mut waiting.pieces).into(), lost: std::mem::take(&mut waiting.lost) }
+        let pieces = std::iter::from_fn(|| self.tail.try_next()).map(Pushed::from).collect();
+        Received { pieces, lost: self.tail.take_dropped().examples }
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut followers = self.hub.followers.write();
-        followers.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
-        self.hub.count.store(followers.len(), Ordering::Release);
+        self.tenant.followers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Pushed {
+    /// Entries, oldest first.
+    pub(crate) fn new(labels: Labels, entries: LogColumns) -> Self {
+        Self { labels, entries: Arc::new(entries) }
+    }
+}
+
+impl From<TailBatch> for Pushed {
+    fn from(TailBatch { labels, entries }: TailBatch) -> Self {
+        if entries.timestamps.is_sorted() {
+            return Self { labels, entries };
+        }
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_by_key(|row| entries.timestamps[*row]);
+        let mut sorted = LogColumns::new();
+        for row in order {
+            sorted.push(entries.timestamps[row], entries.line(row), entries.metadata(row));
+        }
+        Self { labels, entries: Arc::new(sorted) }
     }
 }
 
 /// Published pieces as something a query can read; each piece is a unit.
-pub(crate) struct PushedSource(pub(crate) Vec<Arc<Pushed>>);
+pub(crate) struct PushedSource(pub(crate) Vec<Pushed>);
 
 struct PushedSelection<'a> {
-    pieces: &'a [Arc<Pushed>],
+    pieces: &'a [Pushed],
     streams: Vec<Labels>,
     units: Vec<LogUnit>,
     order: Vec<usize>,
@@ -199,7 +166,7 @@ impl LogSource for PushedSource {
             });
             let (min_ns, max_ns) = bounds(*at);
             let entries = piece.entries.len() as u64;
-            LogUnit { stream: stream as u32, min_ns, max_ns, entries, bytes: piece.bytes as u64 }
+            LogUnit { stream: stream as u32, min_ns, max_ns, entries, bytes: piece.entries.text.len() as u64 }
         });
         let units = units.collect();
         Ok(Box::new(PushedSelection { pieces: &self.0, streams, units, order }))
@@ -240,40 +207,16 @@ impl LogSelection for PushedSelection<'_> {
 mod tests {
     use super::*;
 
-    fn entry(timestamp_ns: i64, line: &str) -> PushEntry<'_> {
-        PushEntry { timestamp_ns, line, metadata: &[] }
-    }
-
-    #[tokio::test]
-    async fn followers_get_what_matches_until_they_go() {
-        let hub = Arc::new(TailHub::default());
-        assert!(hub.is_empty());
-        let follower = hub.follow(vec![Matcher::equal("job", "a")], 1).unwrap();
-        assert_eq!(hub.follow(Vec::new(), 1).unwrap_err(), 2);
-        let (a, b) = (Labels::from_pairs([("job", "a")]), Labels::from_pairs([("job", "b")]));
-        hub.publish(&b, &[entry(1, "no")]);
-        hub.publish(&a, &[entry(3, "later"), entry(2, "sooner")]);
-        let received = follower.receive().await;
-        assert_eq!(received.pieces.len(), 1);
-        assert_eq!(received.pieces[0].entries.timestamps, [2, 3]);
-        assert_eq!(received.pieces[0].entries.line(0), "sooner");
-        drop(follower);
-        assert!(hub.is_empty());
-    }
-
-    #[tokio::test]
-    async fn slow_followers_lose_entries_and_are_told() {
-        let hub = Arc::new(TailHub::default());
-        let follower = hub.follow(Vec::new(), 0).unwrap();
-        let line = "x".repeat(MAX_WAITING - 100);
-        let labels = Labels::from_pairs([("a", "b")]);
-        for time in 1..=4 {
-            hub.publish(&labels, &[entry(time, &line)]);
-        }
-        let received = follower.receive().await;
-        assert_eq!(received.pieces.len(), 1);
-        assert_eq!(received.lost.iter().map(|(_, time)| *time).collect::<Vec<_>>(), [2, 3, 4]);
-        hub.publish(&labels, &[entry(5, "y")]);
-        assert_eq!(follower.receive().await.pieces.len(), 1);
+    #[test]
+    fn entries_of_a_push_are_brought_into_order() {
+        let mut entries = LogColumns::new();
+        entries.push(3, "c", [("m", "1")]);
+        entries.push(1, "a", []);
+        entries.push(2, "b", []);
+        let labels = Labels::from_pairs([("job", "a")]);
+        let pushed = Pushed::from(TailBatch { labels, entries: Arc::new(entries) });
+        assert_eq!(pushed.entries.timestamps, [1, 2, 3]);
+        assert_eq!((0..3).map(|row| pushed.entries.line(row)).collect::<String>(), "abc");
+        assert_eq!(pushed.entries.metadata(2).collect::<Vec<_>>(), [("m", "1")]);
     }
 }

@@ -5,18 +5,17 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
-use logstore::{Brake, Db, Options, Retention};
+use logstore::{Brake, Db, Options, Retention, StreamRetention};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::config::{Config, Overrides, TenantLimits};
 use crate::ingest::StreamCache;
-use crate::tail::TailHub;
 
 /// Longest name of a tenant in bytes.
 const MAX_NAME: usize = 150;
@@ -24,17 +23,14 @@ const MAX_NAME: usize = 150;
 /// A store that is idle for less than this is not closed to make room for another, ms.
 const IDLE_MS: i64 = 10_000;
 
-/// Places of followers that may be kept although nobody uses them.
-const MAX_IDLE_HUBS: usize = 1_000;
-
 /// A tenant whose store is open.
 pub struct Tenant {
     /// Its name.
     pub id: String,
     /// Its data.
     pub db: Arc<Db>,
-    /// Who follows its entries.
-    pub tails: Arc<TailHub>,
+    /// How many follow its entries.
+    pub(crate) followers: AtomicUsize,
     limits: ArcSwap<TenantLimits>,
     pub(crate) streams: StreamCache,
     used_ms: AtomicI64,
@@ -113,8 +109,6 @@ pub struct Tenants {
     overrides: ArcSwap<Overrides>,
     defaults: Arc<TenantLimits>,
     slots: Mutex<HashMap<String, Slot>>,
-    /// Followers by tenant: a tenant may be followed before anything is stored for it.
-    hubs: Mutex<HashMap<String, Weak<TailHub>>>,
 }
 
 type Slot = Arc<OnceCell<Arc<Tenant>>>;
@@ -123,13 +117,7 @@ impl Tenants {
     /// No tenant is open yet.
     pub fn new(config: Arc<Config>, overrides: Overrides) -> Self {
         let defaults = Arc::new(config.limits.clone());
-        Self {
-            config,
-            overrides: ArcSwap::from_pointee(overrides),
-            defaults,
-            slots: Mutex::default(),
-            hubs: Mutex::default(),
-        }
+        Self { config, overrides: ArcSwap::from_pointee(overrides), defaults, slots: Mutex::default() }
     }
 
     /// The tenants that a request names; one unless queries of several are allowed.
@@ -190,6 +178,8 @@ impl Tenants {
         for tenant in self.opened() {
             let limits = self.limits(&tenant.id);
             tenant.db.set_limits(limits.store.clone());
+            let (all, streams) = retention(&self.config, &limits);
+            tenant.db.set_retention(all, streams);
             tenant.limits.store(limits);
             tenant.streams.clear();
         }
@@ -239,20 +229,6 @@ impl Tenants {
         self.open(id).await.map(Some)
     }
 
-    /// Where a tenant's pushes are published.
-    pub fn hub(&self, id: &str) -> Arc<TailHub> {
-        let mut hubs = self.hubs.lock();
-        if let Some(hub) = hubs.get(id).and_then(Weak::upgrade) {
-            return hub;
-        }
-        if hubs.len() >= MAX_IDLE_HUBS {
-            hubs.retain(|_, hub| hub.strong_count() > 0);
-        }
-        let hub = Arc::<TailHub>::default();
-        hubs.insert(id.to_owned(), Arc::downgrade(&hub));
-        hub
-    }
-
     /// Tenants whose stores are open now, by name.
     pub fn opened(&self) -> Vec<Arc<Tenant>> {
         let mut tenants: Vec<_> = self.slots.lock().values().filter_map(|slot| slot.get().cloned()).collect();
@@ -293,7 +269,7 @@ impl Tenants {
                 let tenant =
                     slot.get().filter(|tenant| Arc::strong_count(tenant) == 1 && Arc::strong_count(slot) == 1)?;
                 let used_ms = tenant.used_ms.load(Ordering::Relaxed);
-                (now_ms - used_ms >= IDLE_MS && tenant.tails.is_empty()).then_some(used_ms)
+                (now_ms - used_ms >= IDLE_MS).then_some(used_ms)
             };
             let oldest = slots.iter().filter_map(|(id, slot)| Some((idle(slot)?, id.clone()))).min();
             let Some((_, oldest)) = oldest else { return Err(OpenError::TooMany(limit)) };
@@ -322,7 +298,7 @@ impl Tenants {
         let tenant = Tenant {
             id: id.to_owned(),
             db: Arc::new(db),
-            tails: self.hub(id),
+            followers: AtomicUsize::new(0),
             limits: ArcSwap::new(limits),
             streams: StreamCache::default(),
             used_ms: AtomicI64::new(0),
@@ -339,19 +315,35 @@ fn open_db(dir: &Path, options: Options) -> Result<Db, String> {
 /// How a tenant's store behaves.
 fn store_options(config: &Config, limits: &TenantLimits) -> Options {
     let storage = &config.storage;
-    let age = (config.compactor.retention_enabled && limits.retention_period_ns > 0)
-        .then_some(limits.retention_period_ns / 1_000_000);
+    let (retention, stream_retention) = retention(config, limits);
     Options {
         wal_sync: storage.wal_sync,
-        retention: Retention {
-            max_age_ms: age,
-            max_bytes: (storage.retention_bytes > 0).then_some(storage.retention_bytes),
-            max_disk_percent: (storage.retention_disk_percent > 0.0).then_some(storage.retention_disk_percent),
-        },
+        retention,
+        stream_retention,
+        delete_reader: crate::deletes::reader(),
         brake: Brake { reserve_bytes: storage.reserve_bytes },
         limits: limits.store.clone(),
         ..Options::default()
     }
+}
+
+/// How long a tenant's entries are kept.
+fn retention(config: &Config, limits: &TenantLimits) -> (Retention, Vec<StreamRetention>) {
+    let storage = &config.storage;
+    let enabled = config.compactor.retention_enabled;
+    let age_ms = |period_ns: i64| (enabled && period_ns > 0).then_some(period_ns / 1_000_000);
+    let all = Retention {
+        max_age_ms: age_ms(limits.retention_period_ns),
+        max_bytes: (storage.retention_bytes > 0).then_some(storage.retention_bytes),
+        max_disk_percent: (storage.retention_disk_percent > 0.0).then_some(storage.retention_disk_percent),
+    };
+    let rule = |rule: &crate::config::StreamRetention| StreamRetention {
+        matchers: rule.matchers.clone(),
+        priority: rule.priority,
+        max_age_ms: age_ms(rule.period_ns),
+    };
+    let streams = if enabled { limits.retention_streams.iter().map(rule).collect() } else { Vec::new() };
+    (all, streams)
 }
 
 #[cfg(test)]

@@ -154,3 +154,58 @@ async fn overrides_of_tenants_are_read_again() {
     assert_eq!(server.get_json("/loki/api/v1/drilldown-limits").await["limits"]["max_query_series"], 7);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_deleted_and_brought_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = "compactor: {retention_enabled: true, delete_request_store: filesystem}\nlimits_config: {discover_service_name: [], discover_log_levels: false, reject_old_samples: false}\n";
+    let server = Server::start(dir.path(), yaml).await;
+    let now = now_ns();
+    let old = now - 3_600_000_000_000;
+    let lines = [(old, "a secret"), (old + 1, "fine"), (now, "a new secret")];
+    assert_eq!(server.push(r#"{"job":"a"}"#, &lines).await.status, 204);
+    let delete = "/loki/api/v1/delete";
+    let query = escape(r#"{job="a"} |= "secret""#);
+    let (start, end) = ((old - 1_000_000_000) / 1_000_000_000, (old + 10_000_000_000) / 1_000_000_000);
+    for (params, want) in [
+        (String::new(), "query not set"),
+        ("query=x".into(), "invalid query expression"),
+        (format!("query={query}"), "start time not set"),
+        (format!("query={query}&start=x"), "invalid start time"),
+        (format!("query={query}&start={end}&end={start}"), "start time can't be greater than end time"),
+        (format!("query={query}&start=1&end={}", now / 1_000_000_000 + 3600), "deletes in the future are not allowed"),
+        (format!("query={query}&start={start}&end={end}&max_interval=1x"), "invalid max_interval"),
+    ] {
+        let answer = server.post(&format!("{delete}?{params}"), "text/plain", "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.excerpt().contains(want)),
+            (400, true),
+            "{params}: {}",
+            answer.excerpt()
+        );
+    }
+    assert_eq!(
+        server.post(&format!("{delete}?query={query}&start={start}&end={end}"), "text/plain", "").await.status,
+        204
+    );
+    assert_eq!(server.lines(r#"{job="a"}"#).await, ["fine", "a new secret"]);
+    let listed = server.get_json(delete).await;
+    assert_eq!((&listed[0]["status"], &listed[0]["start_time"]), (&"received".into(), &start.into()), "{listed}");
+    // The request outlives a restart, and can be taken back.
+    server.stop().await;
+    let server = Server::start(dir.path(), yaml).await;
+    assert_eq!(server.lines(r#"{job="a"}"#).await, ["fine", "a new secret"]);
+    let id = listed[0]["request_id"].as_str().unwrap();
+    let cancel = async |id: &str| {
+        let mut request = kit::client::Request::get(format!("{}{delete}?request_id={id}", server.url));
+        request.method = axum::http::Method::DELETE;
+        server.send(request).await.status.as_u16()
+    };
+    assert_eq!([cancel("0f").await, cancel(id).await, cancel(id).await], [404, 204, 404]);
+    assert_eq!(server.lines(r#"{job="a"}"#).await, ["a secret", "fine", "a new secret"]);
+    server.stop().await;
+    let dir = tempfile::tempdir().unwrap();
+    let off = Server::start(dir.path(), OPEN).await;
+    assert_eq!(off.get(delete).await.status, 404);
+    off.stop().await;
+}

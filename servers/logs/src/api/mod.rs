@@ -2,6 +2,7 @@
 
 mod answer;
 mod checks;
+mod delete;
 mod detected;
 pub(crate) mod encode;
 mod export;
@@ -50,6 +51,7 @@ pub fn router(app: Arc<App>, prefix: &str, observe: impl Fn(&RequestInfo<'_>) + 
         .route("/format_query", get(query::format).post(query::format))
         .route("/tail", get(tail::tail).post(tail::tail))
         .route("/export", get(export::export).post(export::export))
+        .route("/delete", get(delete::list).post(delete::add).put(delete::add).delete(delete::cancel))
         .route("/cache/generation_numbers", get(status::cache_generation))
         .route("/cache/generation_numbers/increase", post(status::cache_generation))
         .route("/status/buildinfo", get(status::build_info))

@@ -1,6 +1,6 @@
 //! Following a query live over a websocket: first what is stored already, then what comes.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +18,9 @@ use super::answer::{Answer, ApiError};
 use super::params::Params;
 use super::{checks, encode};
 use crate::queries::Job;
+use crate::source::Tenancy;
 use crate::state::{App, Scope};
-use crate::tail::{Follower, PushedSource};
+use crate::tail::{FollowError, Follower, Pushed, PushedSource};
 
 /// Most seconds that entries may be held back.
 const MAX_DELAY_S: u64 = 5;
@@ -88,10 +89,14 @@ async fn begin(app: Arc<App>, request: Request, form: Form) -> Answer {
     let upgrade = upgrade.map_err(|rejection| {
         ApiError::new(StatusCode::BAD_REQUEST, format!("Bad Request\nwebsocket: {}", rejection.body_text()))
     })?;
-    let hub = app.tenants.hub(&tenant);
+    // A tenant may be followed before anything is stored for it.
+    let tenant = app.tenants.open(&tenant).await?;
     let most = scope.limits.max_concurrent_tail_requests;
-    let follower = hub.follow(expr.selector.matchers.clone(), most).map_err(|count| {
-        ApiError::bad(format!("max concurrent tail requests limit exceeded, count > limit ({count} > {most})"))
+    let scope = Scope { tenancy: Tenancy::new(vec![tenant.clone()], false), ..scope };
+    let matchers = expr.selector.matchers.clone();
+    let follower = Follower::new(tenant, matchers, most).map_err(|error| match error {
+        FollowError::TooMany { .. } => ApiError::bad(error),
+        FollowError::Store(_) => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     })?;
     let job = super::query::job(&scope, text, kind, "range", tags);
     let tail = Tail { expr, start_ns, limit, delay, form, job };
@@ -157,9 +162,9 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
     let end = tokio::time::sleep(if most.is_zero() { Duration::from_secs(365 * 86_400) } else { most });
     tokio::pin!(end);
     let mut ping = tokio::time::interval_at((Instant::now() + PING).into(), PING);
-    let mut held: VecDeque<(Instant, Vec<Entry>)> = VecDeque::new();
+    let mut held: Vec<(Instant, Entry)> = Vec::new();
     loop {
-        let due = held.front().map(|(since, _)| *since + tail.delay);
+        let due = held.first().map(|(since, _)| *since + tail.delay);
         tokio::select! {
             received = follower.receive() => {
                 let lost = received.lost;
@@ -173,9 +178,8 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
                     overlap = HashSet::new();
                 }
                 let now = if tail.delay.is_zero() { std::mem::take(&mut entries) } else { Vec::new() };
-                if !entries.is_empty() {
-                    held.push_back((Instant::now(), entries));
-                }
+                let arrived = Instant::now();
+                held.extend(entries.into_iter().map(|entry| (arrived, entry)));
                 if let Err(end) = send(app, socket, tail, now, lost).await {
                     return end;
                 }
@@ -186,12 +190,7 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
                     None => std::future::pending().await,
                 }
             } => {
-                let mut entries = Vec::new();
-                while let Some((_, due)) = held.pop_front_if(|(since, _)| since.elapsed() >= tail.delay) {
-                    entries.extend(due);
-                }
-                // What was held back for a while is told in the order of its times.
-                entries.sort_by_key(|entry| entry.timestamp_ns);
+                let entries = release(&mut held, |since| since.elapsed() >= tail.delay);
                 if let Err(end) = send(app, socket, tail, entries, Vec::new()).await {
                     return end;
                 }
@@ -209,6 +208,16 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
             () = app.stop.triggered() => return End::Said(close_code::AWAY, "server is stopping".to_owned()),
         }
     }
+}
+
+/// Takes out what was held back long enough, and whatever is older than that, in the order of times.
+fn release(held: &mut Vec<(Instant, Entry)>, is_due: impl Fn(&Instant) -> bool) -> Vec<Entry> {
+    let newest = held.iter().filter(|(since, _)| is_due(since)).map(|(_, entry)| entry.timestamp_ns).max();
+    let Some(newest) = newest else { return Vec::new() };
+    let mut entries: Vec<Entry> =
+        held.extract_if(.., |(_, entry)| entry.timestamp_ns <= newest).map(|(_, entry)| entry).collect();
+    entries.sort_by_key(|entry| entry.timestamp_ns);
+    entries
 }
 
 async fn deliver(socket: &mut WebSocket, message: Message) -> bool {
@@ -252,7 +261,7 @@ fn collect(
 }
 
 /// Runs the pipeline over what was published.
-async fn filter(tail: &Tail, pieces: Vec<Arc<crate::tail::Pushed>>) -> Result<Vec<Entry>, QueryError> {
+async fn filter(tail: &Tail, pieces: Vec<Pushed>) -> Result<Vec<Entry>, QueryError> {
     if pieces.is_empty() {
         return Ok(Vec::new());
     }
@@ -340,4 +349,21 @@ fn frame_text(form: Form, entries: &[Entry], lost: &[(Labels, i64)]) -> Vec<u8> 
     }
     out.push(b'}');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_held_back_comes_in_the_order_of_its_times() {
+        let begun = Instant::now();
+        let later = begun + Duration::from_secs(1);
+        let entry = |timestamp_ns| Entry { timestamp_ns, line: "".into(), labels: Default::default() };
+        let mut held = vec![(begun, entry(5)), (later, entry(3)), (later, entry(7)), (later, entry(4))];
+        let times = |entries: Vec<Entry>| entries.iter().map(|entry| entry.timestamp_ns).collect::<Vec<_>>();
+        assert_eq!(times(release(&mut held, |since| *since == begun)), [3, 4, 5]);
+        assert!(release(&mut held, |since| *since == begun).is_empty());
+        assert_eq!(times(release(&mut held, |_| true)), [7]);
+    }
 }

@@ -1,8 +1,17 @@
-//! Command lines: the server itself, and later its clients.
+//! Command lines: the server itself ([`server`]), and its clients, as logcli has them ([`query`], [`tail()`]).
+
+mod client;
+mod download;
+mod flags;
+mod output;
+mod query;
+mod stdin;
+mod tail;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::{CommandFactory, FromArgMatches};
 use kit::Shutdown;
 use kit::yaml;
 
@@ -87,4 +96,41 @@ fn serve(config: Config, log: kit::log::Handle) -> ExitCode {
     // Queries that nobody waits for any more must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(2));
     code
+}
+
+/// `logs-query`: asks a server, or standard input.
+pub fn query(args: Vec<String>) -> ExitCode {
+    client_command::<flags::QueryFlags>("foursight logs-query", args, async |flags| query::run(flags).await)
+}
+
+/// `tail`: follows a query.
+pub fn tail(args: Vec<String>) -> ExitCode {
+    client_command::<flags::TailFlags>("foursight tail", args, async |flags| tail::run(flags).await)
+}
+
+fn client_command<F: CommandFactory + FromArgMatches>(
+    name: &str,
+    args: Vec<String>,
+    work: impl AsyncFnOnce(F) -> Result<(), client::CliError>,
+) -> ExitCode {
+    let flags: F = match kit::flags::parse_from(std::iter::once(name.to_owned()).chain(args)) {
+        Ok(flags) => flags,
+        Err(e) => e.exit(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("{name}: cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(work(flags)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough.
+        Err(client::CliError::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{name}: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }

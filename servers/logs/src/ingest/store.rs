@@ -342,9 +342,6 @@ fn push(
             return Err(error.into());
         }
     };
-    if !tenant.tails.is_empty() {
-        publish(tenant, batch, &entries, &report);
-    }
     for refused in &report.refused {
         if let Some(stream) = batch.streams.get(refused.stream) {
             metrics.discard(refused.reason(), &tenant.id, &stream.info, format, refused.entries, refused.bytes);
@@ -363,27 +360,6 @@ fn push(
             .map_or_else(Default::default, |stream| (stream.info.labels.clone(), stream.entries.len()))
     });
     Ok(report)
-}
-
-/// Tells followers what was stored. Of streams of which a part was refused, only what the store has now is told.
-fn publish(tenant: &Tenant, batch: &Batch<'_>, entries: &[PushEntry<'_>], report: &PushReport) {
-    let mut rest = entries;
-    for (index, stream) in batch.streams.iter().enumerate() {
-        let (own, others) = rest.split_at(stream.entries.len());
-        rest = others;
-        let refused = report.refused.iter().filter(|refused| refused.stream == index);
-        if refused.clone().map(|refused| refused.entries).sum::<u64>() >= own.len() as u64 {
-            continue;
-        }
-        let times: Vec<i64> = refused.flat_map(|refused| refused.examples.iter().map(|(time, _)| *time)).collect();
-        if times.is_empty() {
-            tenant.tails.publish(&stream.info.labels, own);
-        } else {
-            let stored: Vec<PushEntry<'_>> =
-                own.iter().filter(|entry| !times.contains(&entry.timestamp_ns)).copied().collect();
-            tenant.tails.publish(&stream.info.labels, &stored);
-        }
-    }
 }
 
 /// Bytes of an entry as the store's report counts them.
