@@ -116,7 +116,8 @@ def main():
     ours = start("metrics", ours_args, at("ours.log"))
     peer = start(
         "prometheus",
-        ["prometheus", f"--config.file={at('peer.yml')}", f"--storage.tsdb.path={at('peer')}", f"--web.listen-address={address['peer']}"],
+        ["prometheus", f"--config.file={at('peer.yml')}", f"--storage.tsdb.path={at('peer')}", f"--web.listen-address={address['peer']}",
+         "--web.enable-remote-write-receiver", "--web.enable-lifecycle"],
         at("peer.log"),
     )
     until("our server is ready", lambda: get(f"{url['ours']}/-/ready")[0] == 200, child=ours)
@@ -161,6 +162,35 @@ def main():
     until("we federate from the peer", lambda: query(url["ours"], 'node_load1{job="node",from="peer"}'))
     mine = f'scrape_samples_scraped{{job="federate",instance="{address["peer"]}"}}'
     until("the peer federates from us", lambda: query(url["peer"], mine))
+
+    # Remote write from ours to the peer, and remote read both ways: each has series that only it has.
+    with open(at("rules.yml"), "a") as file:
+        file.write(
+            "- name: relay\n  interval: 1s\n  rules:\n"
+            "  - {record: relayed, expr: 'vector(7)', labels: {only: relay}}\n"
+            "  - {record: kept, expr: 'vector(8)', labels: {only: ours}}\n"
+        )
+    config = json.load(open(at("ours.yml"), encoding="utf-8"))
+    keep = [{"source_labels": ["__name__"], "regex": "relayed", "action": "keep"}]
+    queue = {"batch_send_deadline": "500ms"}
+    config["remote_write"] = [{"url": f"{url['peer']}/api/v1/write", "write_relabel_configs": keep, "queue_config": queue}]
+    config["remote_read"] = [{"url": f"{url['peer']}/api/v1/read", "required_matchers": {"job": "self"}, "read_recent": True}]
+    json.dump(config, open(at("ours.yml"), "w", encoding="utf-8"))
+    config = json.load(open(at("peer.yml"), encoding="utf-8"))
+    config["remote_read"] = [
+        {"url": f"{url['ours']}/api/v1/read", "required_matchers": {"only": "ours"}, "read_recent": True, "filter_external_labels": False}
+    ]
+    config["remote_write"][0]["write_relabel_configs"] = [{"source_labels": ["job"], "regex": "self", "action": "drop"}]
+    config["scrape_configs"].append({"job_name": "self", "static_configs": [{"targets": [address["peer"]]}]})
+    json.dump(config, open(at("peer.yml"), "w", encoding="utf-8"))
+    for name in ("ours", "peer"):
+        status, body = get(f"{url[name]}/-/reload", b"")
+        check(status == 200, f"{name} takes its new configuration {body[:300].decode(errors='replace') if status != 200 else ''}")
+    values = lambda name, expr: list(query(url[name], expr).values()) if not isinstance(query(url[name], expr), str) else []
+    until("the peer gets what we write", lambda: values("peer", 'relayed{only="relay"}') == [7.0])
+    until("the peer reads from us", lambda: values("peer", 'kept{only="ours"}') == [8.0])
+    until("we read from the peer", lambda: values("ours", 'up{job="self"}') == [1.0])
+    check(values("peer", 'kept{only="relay"}') == [], "what is not to be written is not")
 
     # promtool as a client of ours.
     for args in (["query", "instant", url["ours"], "up"], ["query", "labels", url["ours"], "job"], ["query", "series", "--match=up", url["ours"]],

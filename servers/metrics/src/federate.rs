@@ -64,7 +64,9 @@ fn page(app: &App, selectors: &[Vec<model::Matcher>], format: TextFormat) -> Res
             writer.metadata(name, wire::exposition::MetricKind::Unknown, "", "");
             family = Some(name);
         }
-        writer.series(name, "", labels.iter().filter(|(n, _)| *n != model::METRIC_NAME), None);
+        // A series without instance gets an empty one, so that the scraper does not add its own.
+        let instance = labels.get("instance").is_none().then_some(("instance", ""));
+        writer.series(name, "", labels.iter().filter(|(n, _)| *n != model::METRIC_NAME).chain(instance), None);
         writer.value(*value, Some(*time), None);
     }
     writer.finish();
@@ -79,6 +81,5 @@ fn with_external(labels: &Labels, external: &Labels) -> Labels {
             builder.set(name, value);
         }
     }
-    // A series without instance gets an empty one in the page, so that the scraper does not add its own.
     builder.build()
 }

@@ -74,6 +74,12 @@ pub struct Flags {
     /// How long to wait flushing samples on shutdown or config reload.
     #[arg(long = "storage.remote.flush-deadline", default_value = "1m", value_parser = duration)]
     pub flush_deadline: PromDuration,
+    /// Maximum overall number of samples to return via the remote read interface, in a single query.
+    #[arg(long = "storage.remote.read-sample-limit", default_value_t = 50_000_000)]
+    pub remote_read_sample_limit: usize,
+    /// Maximum number of concurrent remote read calls.
+    #[arg(long = "storage.remote.read-concurrent-limit", default_value_t = 10)]
+    pub remote_read_concurrency: usize,
     /// Max time to tolerate an outage for restoring the "for" state of alerts.
     #[arg(long = "rules.alert.for-outage-tolerance", default_value = "1h", value_parser = duration)]
     pub for_outage_tolerance: PromDuration,
@@ -179,6 +185,8 @@ impl Flags {
         put("storage.tsdb.retention.size", self.retention_size.map_or_else(|| "0B".to_owned(), |s| s.to_string()));
         put("storage.wal-sync", self.wal_sync.to_string());
         put("storage.remote.flush-deadline", self.flush_deadline.to_string());
+        put("storage.remote.read-sample-limit", self.remote_read_sample_limit.to_string());
+        put("storage.remote.read-concurrent-limit", self.remote_read_concurrency.to_string());
         put("rules.alert.for-outage-tolerance", self.for_outage_tolerance.to_string());
         put("rules.alert.for-grace-period", self.for_grace_period.to_string());
         put("rules.alert.resend-delay", self.resend_delay.to_string());

@@ -102,6 +102,7 @@ pub struct Queries {
     engine: Engine,
     per_step_engine: Engine,
     source: Arc<dyn SeriesSource>,
+    local: Arc<dyn SeriesSource>,
     slots: Arc<Semaphore>,
     running: Mutex<BTreeMap<u64, Running>>,
     next_id: AtomicU64,
@@ -149,8 +150,13 @@ impl Drop for CancelOnDrop {
 }
 
 impl Queries {
-    /// A runner of queries over `source`. Queries found in the file of active queries are logged.
-    pub fn new(settings: QuerySettings, source: Arc<dyn SeriesSource>, registry: &Registry) -> Arc<Self> {
+    /// A runner of queries over `source`, of which `local` is this server's part. Queries found in the file of active queries are logged.
+    pub fn new(
+        settings: QuerySettings,
+        source: Arc<dyn SeriesSource>,
+        local: Arc<dyn SeriesSource>,
+        registry: &Registry,
+    ) -> Arc<Self> {
         let quantiles: &[f64] = &[0.5, 0.9, 0.99];
         let durations =
             registry.summary_vec("prometheus_engine_query_duration_seconds", "Query timings.", quantiles, &["slice"]);
@@ -190,6 +196,7 @@ impl Queries {
             engine: Engine::new(settings.engine),
             per_step_engine: Engine::new(per_step),
             source,
+            local,
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             running: Mutex::new(BTreeMap::new()),
             next_id: AtomicU64::new(1),
@@ -209,6 +216,11 @@ impl Queries {
     /// The settings.
     pub fn settings(&self) -> &QuerySettings {
         &self.settings
+    }
+
+    /// The own store, without the peers that are read beside it.
+    pub fn local(&self) -> &Arc<dyn SeriesSource> {
+        &self.local
     }
 
     /// What is queried.

@@ -9,8 +9,9 @@ use axum::response::IntoResponse;
 use kit::http::{BodyLimits, read_body};
 use kit::metrics::{Counter, Registry};
 use model::Labels;
-use tsdb::{RawCursor, RawKeys, Reason};
-use wire::remote_write::{Item, Limits, Request as WriteRequest, SeriesValue, Version};
+use tsdb::{Exemplar, ExemplarReason, NativeHistogram, RawCursor, RawKeys, Reason};
+use wire::exposition::MetricKind;
+use wire::remote_write::{Item, Limits, Metadata, Request as WriteRequest, SeriesValue, Version};
 
 use crate::state::App;
 
@@ -18,6 +19,8 @@ use crate::state::App;
 const MAX_DECODED: usize = 32 << 20;
 /// Refused samples named in an answer.
 const MAX_NAMED: usize = 10;
+/// Histograms and exemplars of one batch.
+const MAX_RARE: usize = tsdb::MAX_BATCH_SAMPLES / 16;
 
 /// Self-metrics of the receiver, and what is shared by its requests.
 pub struct WriteMetrics {
@@ -51,6 +54,15 @@ struct Outcome {
     exemplars: u64,
     refused: Vec<String>,
     refused_count: usize,
+}
+
+impl Outcome {
+    fn refuse(&mut self, what: String) {
+        self.refused_count += 1;
+        if self.refused.len() < MAX_NAMED {
+            self.refused.push(what);
+        }
+    }
 }
 
 enum Failure {
@@ -150,16 +162,30 @@ fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
     let mut cursor = RawCursor::new(app.writes.keys.clone());
     let mut appender = app.db.appender().map_err(store_failure)?;
     let mut request = WriteRequest::new(&message, version, Limits::default()).map_err(bad)?;
-    let mut pending = 0u64;
+    let (mut histograms, mut rare) = (0u64, 0);
     loop {
         let item = match request.next_item() {
             Ok(Some(item)) => item,
             Ok(None) => break,
             Err(e) => return Err(bad(e)),
         };
-        let Item::Series(series) = item else { continue };
-        if series.metadata.is_none() {
-            app.writes.without_metadata.add((series.samples + series.histograms) as u64);
+        let series = match item {
+            Item::Series(series) => series,
+            Item::Metadata(metadata) => {
+                set_metadata(&mut appender, metadata.family, &metadata)?;
+                continue;
+            }
+        };
+        match &series.metadata {
+            None => app.writes.without_metadata.add((series.samples + series.histograms) as u64),
+            Some(metadata)
+                if version == Version::V2 && (metadata.kind != MetricKind::Unknown || !metadata.help.is_empty()) =>
+            {
+                if let Ok(labels) = series.labels() {
+                    set_metadata(&mut appender, family(labels.metric_name().unwrap_or(""), metadata.kind), metadata)?;
+                }
+            }
+            Some(_) => {}
         }
         let found = appender.resolve_raw(&mut cursor, &series.key, || -> Result<Option<Labels>, tsdb::Error> {
             match series.labels() {
@@ -185,36 +211,127 @@ fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
         };
         let mut values = series.values();
         while let Some(value) = values.next_value().map_err(bad)? {
+            if appender.len() >= tsdb::MAX_BATCH_SAMPLES || rare >= MAX_RARE {
+                rare = 0;
+                let full = std::mem::replace(&mut appender, app.db.appender().map_err(store_failure)?);
+                finish(full, &mut histograms, &mut outcome)?;
+            }
             match value {
+                SeriesValue::Sample(sample) if sample.start_ms != 0 => appender
+                    .append_with_start(reference, sample.start_ms, sample.timestamp_ms, sample.value)
+                    .map_err(store_failure)?,
                 SeriesValue::Sample(sample) => {
-                    if appender.len() >= tsdb::MAX_BATCH_SAMPLES {
-                        let full = std::mem::replace(&mut appender, app.db.appender().map_err(store_failure)?);
-                        finish(full, &mut outcome, &mut pending)?;
-                    }
                     appender.append(reference, sample.timestamp_ms, sample.value).map_err(store_failure)?;
-                    pending += 1;
                 }
-                SeriesValue::Histogram { .. } | SeriesValue::Exemplar(_) => {}
+                SeriesValue::Histogram { timestamp_ms, start_ms, histogram } => {
+                    rare += 1;
+                    match appender.append_histogram(reference, start_ms, timestamp_ms, native(*histogram)) {
+                        Ok(()) => histograms += 1,
+                        Err(e @ tsdb::Error::InvalidHistogram(_)) => outcome.refuse(e.to_string()),
+                        Err(e) => return Err(store_failure(e)),
+                    }
+                }
+                SeriesValue::Exemplar(exemplar) => {
+                    rare += 1;
+                    let labels = request.exemplar_labels(&exemplar).map_err(bad)?;
+                    let (value, timestamp_ms) = (exemplar.value, exemplar.timestamp_ms);
+                    appender
+                        .append_exemplar(reference, Exemplar { labels, value, timestamp_ms })
+                        .map_err(store_failure)?;
+                }
             }
         }
     }
-    finish(appender, &mut outcome, &mut pending)?;
+    finish(appender, &mut histograms, &mut outcome)?;
+    if app.store.outbox().is_active() {
+        forward(app, &message, version);
+    }
     Ok(outcome)
 }
 
-fn finish(appender: tsdb::Appender<'_>, outcome: &mut Outcome, pending: &mut u64) -> Result<(), Failure> {
+/// Leaves what came for the peers of this server. What the store refused goes along: they refuse it too.
+fn forward(app: &App, message: &[u8], version: Version) {
+    app.store.outbox().offer(|parcel| {
+        let Ok(mut request) = WriteRequest::new(message, version, Limits::default()) else { return };
+        while let Ok(Some(item)) = request.next_item() {
+            let Item::Series(series) = item else { continue };
+            let Ok(labels) = series.labels() else { continue };
+            if labels.metric_name().is_none() {
+                continue;
+            }
+            let mut values = series.values();
+            while let Ok(Some(value)) = values.next_value() {
+                match value {
+                    SeriesValue::Sample(s) => parcel.sample(&labels, s.start_ms, s.timestamp_ms, s.value),
+                    SeriesValue::Histogram { timestamp_ms, start_ms, histogram } => {
+                        parcel.histogram(&labels, start_ms, timestamp_ms, &native(*histogram));
+                    }
+                    SeriesValue::Exemplar(exemplar) => {
+                        if let Ok(own) = request.exemplar_labels(&exemplar) {
+                            let (value, timestamp_ms) = (exemplar.value, exemplar.timestamp_ms);
+                            parcel.exemplar(&labels, &Exemplar { labels: own, value, timestamp_ms });
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn native(histogram: wire::Native) -> NativeHistogram {
+    match histogram {
+        wire::Native::Integer(histogram) => NativeHistogram::Integer(histogram),
+        wire::Native::Float(histogram) => NativeHistogram::Float(histogram),
+    }
+}
+
+/// Commits a batch that holds this many histograms.
+fn finish(appender: tsdb::Appender<'_>, histograms: &mut u64, outcome: &mut Outcome) -> Result<(), Failure> {
     let report = appender.commit().map_err(store_failure)?;
-    outcome.samples += report.accepted;
-    *pending = 0;
     // A duplicate that says the same is no refusal; one of a series the store has let go will come again.
     if report.refused.iter().any(|refusal| refusal.reason == Reason::UnknownSeries) {
         return Err(Failure::Busy("a series left memory while the request was stored: send it again".to_owned()));
     }
-    outcome.refused_count += report.refused.len();
-    for refusal in report.refused.iter().take(MAX_NAMED - outcome.refused.len().min(MAX_NAMED)) {
-        outcome.refused.push(refusal.to_string());
+    let written = std::mem::take(histograms).min(report.accepted);
+    outcome.histograms += written;
+    outcome.samples += report.accepted - written;
+    outcome.exemplars += report.exemplars_accepted;
+    for refusal in &report.refused {
+        if outcome.refused.len() < MAX_NAMED {
+            outcome.refused.push(refusal.to_string());
+        }
+        outcome.refused_count += 1;
+    }
+    // An exemplar that is late or that nobody keeps is no reason to refuse what it came with.
+    for refusal in &report.exemplars_refused {
+        if refusal.reason == ExemplarReason::LabelsTooLong {
+            outcome.refuse(format!("{}: {}", refusal.labels, refusal.reason));
+        }
     }
     Ok(())
+}
+
+fn set_metadata(appender: &mut tsdb::Appender<'_>, family: &str, metadata: &Metadata<'_>) -> Result<(), Failure> {
+    let known = tsdb::Metadata {
+        kind: tsdb::MetricKind::from_name(metadata.kind.as_str()),
+        unit: metadata.unit.to_owned(),
+        help: metadata.help.to_owned(),
+    };
+    match appender.set_metadata(family, known) {
+        // What is left out comes again: senders repeat metadata.
+        Ok(()) | Err(tsdb::Error::Limit { .. }) => Ok(()),
+        Err(e) => Err(store_failure(e)),
+    }
+}
+
+/// The family of a metric, by its kind.
+pub(crate) fn family(name: &str, kind: MetricKind) -> &str {
+    let suffixes: &[&str] = match kind {
+        MetricKind::Histogram | MetricKind::GaugeHistogram => &["_bucket", "_count", "_sum"],
+        MetricKind::Summary => &["_count", "_sum"],
+        _ => &[],
+    };
+    suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
 }
 
 fn store_failure(error: tsdb::Error) -> Failure {

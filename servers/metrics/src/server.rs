@@ -13,18 +13,25 @@ use kit::http::{Cors, HttpMetrics, ServeOptions};
 use kit::metrics::Registry;
 use kit::yaml::ConfigError;
 use promql::{EngineOptions, ParserOptions};
+use tokio::sync::Semaphore;
 use tsdb::{Db, Options, RealFiles, Retention, SyncPolicy};
 
 use crate::api::router;
 use crate::config::{Config, LoadOptions};
 use crate::discovery::{Discovery, DiscoveryMetrics};
 use crate::flags::{Flags, WalSync};
+use crate::ingest::Store;
+use crate::otlp::OtlpMetrics;
 use crate::queries::{Queries, QuerySettings};
 use crate::remote::WriteMetrics;
+use crate::remote_read::ReadLimits;
+use crate::remote_send::Outbox;
+use crate::remote_source::Fanout;
 use crate::rules::file::{load_groups, promql as read_promql};
 use crate::rules::{GroupSettings, Notifier, RuleManager, RuleOptions, RuleSettings, StoreBackend};
 use crate::scrape::ScrapeManager;
 use crate::scrape::metrics::ScrapeMetrics;
+use crate::scrape::page::StartTimes;
 use crate::state::{Allow, App, Reloads};
 use alerting::rules::{Group, RestoreOptions};
 
@@ -100,7 +107,7 @@ pub async fn run(flags: Flags, stop: Shutdown) -> Result<(), StartError> {
 /// # Errors
 /// When the configuration is wrong, the store cannot be opened or an address is taken.
 pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> {
-    let config = Config::load(&flags.config_file, LoadOptions::default())?;
+    let config = Config::load(&flags.config_file, load_options(&flags))?;
     let cors = Cors::new(&flags.cors_origin).map_err(|e| StartError::Flag(format!("web.cors.origin: {e}")))?;
     let registry = Registry::new();
     registry.process_metrics();
@@ -152,12 +159,23 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         threads,
         active_file: Some(flags.storage_path.join("queries.active")),
     };
-    let queries = Queries::new(settings, db.clone(), &registry);
+    let peers = Fanout::new(db.clone(), &user_agent);
+    let queries = Queries::new(settings, peers.clone(), db.clone(), &registry);
     let work = stop.child();
     let discovery_metrics = DiscoveryMetrics::new(&registry);
     let (discovery, mut changed) = Discovery::new("scrape", discovery_metrics.clone(), work.clone(), &user_agent);
-    let scrapes =
-        ScrapeManager::new(db.clone(), discovery.clone(), ScrapeMetrics::new(&registry), work.clone(), &user_agent);
+    let start_times =
+        StartTimes { zero_sample: flags.has("created-timestamp-zero-ingestion"), store: flags.has("st-storage") };
+    let outbox = Outbox::new(&flags.storage_path, db.clone(), &registry, work.clone(), &user_agent);
+    let store = Store::new(db.clone(), outbox);
+    let scrapes = ScrapeManager::new(
+        store.clone(),
+        discovery.clone(),
+        ScrapeMetrics::new(&registry),
+        work.clone(),
+        &user_agent,
+        start_times,
+    );
     let (notify_discovery, _) = Discovery::new("notify", discovery_metrics, work.clone(), &user_agent);
     let notifier = Notifier::new(flags.notification_queue_capacity, notify_discovery, &registry, &user_agent);
     let rule_settings = RuleSettings {
@@ -169,7 +187,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         external_url: external_url(&flags, addresses.first()),
         data_dir: flags.storage_path.clone(),
     };
-    let backend = Arc::new(StoreBackend::new(queries.clone(), db.clone()));
+    let backend = Arc::new(StoreBackend::new(queries.clone(), store.clone()));
     let rules = RuleManager::new(rule_settings, backend, notifier.clone(), &registry, work.clone());
     let groups = load_rules(&rules, &queries, &config).map_err(StartError::Rules)?;
     let (mut reloader, reload) =
@@ -177,9 +195,11 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
     reloader.watch(vec![flags.config_file.clone()]);
     let prefix = route_prefix(&flags);
     let app = Arc::new(App {
+        otlp: OtlpMetrics::new(&registry),
         writes: WriteMetrics::new(&registry, db.raw_keys()),
         reloads: Reloads::new(&registry),
         db: db.clone(),
+        store,
         queries,
         scrapes: scrapes.clone(),
         rules: rules.clone(),
@@ -203,6 +223,12 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         reload,
         stop: stop.clone(),
         lookback: flags.lookback_delta.to_std(),
+        peers,
+        read_limits: ReadLimits {
+            samples: flags.remote_read_sample_limit,
+            concurrency: flags.remote_read_concurrency.max(1),
+        },
+        read_slots: Arc::new(Semaphore::new(flags.remote_read_concurrency.max(1))),
         is_ready: AtomicBool::new(false),
         in_flight: AtomicU64::new(0),
     });
@@ -317,6 +343,9 @@ async fn start_up(app: Arc<App>, groups: Vec<Group>, work: Shutdown) {
 fn apply(app: &App, groups: Vec<Group>) {
     let config = app.config.load_full();
     app.discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.as_str(), &job.discovery)));
+    // Before anything comes in: what comes is to be sent too.
+    app.store.outbox().apply(&config);
+    app.peers.apply(&config);
     app.scrapes.apply(&config);
     app.notifier.apply(&config);
     app.queries.set_subquery_step(config.global.evaluation_interval_ms);
@@ -341,9 +370,9 @@ fn load_rules(rules: &RuleManager, queries: &Queries, config: &Config) -> Result
 }
 
 async fn load_again(app: &Arc<App>, flags: &Flags) -> Result<(), String> {
-    let (file, worker) = (flags.config_file.clone(), app.clone());
+    let (file, worker, options) = (flags.config_file.clone(), app.clone(), load_options(flags));
     let (config, groups) = tokio::task::spawn_blocking(move || {
-        let config = Config::load(&file, LoadOptions::default()).map_err(|e| e.to_string())?;
+        let config = Config::load(&file, options).map_err(|e| e.to_string())?;
         let groups = load_rules(&worker.rules, &worker.queries, &config)
             .map_err(|errors| StartError::Rules(errors).to_string())?;
         Ok::<_, String>((config, groups))
@@ -366,8 +395,10 @@ async fn maintain(app: Arc<App>, sync_every: Option<Duration>, work: Shutdown) {
         }
         let db = app.db.clone();
         let rules = app.rules.clone();
+        let outbox = app.store.outbox().clone();
         let done = tokio::task::spawn_blocking(move || {
             rules.save();
+            outbox.maintain();
             db.maintain(kit::time::now_ms())
         })
         .await;
@@ -382,6 +413,12 @@ async fn maintain(app: Arc<App>, sync_every: Option<Duration>, work: Shutdown) {
     }
 }
 
+fn load_options(flags: &Flags) -> LoadOptions {
+    // Only messages carry start times as they are.
+    let prefer_protobuf = flags.has("created-timestamp-zero-ingestion") || flags.has("st-storage");
+    LoadOptions { prefer_protobuf, ..LoadOptions::default() }
+}
+
 fn store_options(flags: &Flags, config: &Config) -> (Options, Option<Duration>) {
     let (wal_sync, sync_every) = match flags.wal_sync {
         WalSync::Always => (SyncPolicy::Always, None),
@@ -394,6 +431,10 @@ fn store_options(flags: &Flags, config: &Config) -> (Options, Option<Duration>) 
         wal_sync,
         retention: retention(flags, config),
         out_of_order_window_ms: config.storage.out_of_order_window_ms,
+        max_exemplars: match config.storage.max_exemplars {
+            Some(most) => usize::try_from(most).unwrap_or(0),
+            None => Options::default().max_exemplars,
+        },
         ..Options::default()
     };
     (options, sync_every)

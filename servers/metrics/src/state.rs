@@ -14,7 +14,10 @@ use tsdb::Db;
 use crate::api::answer::{ApiError, ErrorType};
 use crate::config::Config;
 use crate::discovery::Discovery;
+use crate::ingest::Store;
 use crate::queries::Queries;
+use crate::remote_read::ReadLimits;
+use crate::remote_source::Fanout;
 use crate::rules::{Notifier, RuleManager};
 use crate::scrape::ScrapeManager;
 
@@ -22,6 +25,8 @@ use crate::scrape::ScrapeManager;
 pub struct App {
     /// The store.
     pub db: Arc<Db>,
+    /// The store, and what is left for peers.
+    pub store: Store,
     /// Queries.
     pub queries: Arc<Queries>,
     /// Scraping.
@@ -60,6 +65,14 @@ pub struct App {
     pub reloads: Reloads,
     /// Remote write received.
     pub writes: crate::remote::WriteMetrics,
+    /// OTLP received.
+    pub otlp: crate::otlp::OtlpMetrics,
+    /// Peers that are read beside the store.
+    pub peers: Arc<Fanout>,
+    /// What answering remote reads may cost.
+    pub read_limits: ReadLimits,
+    /// One for each remote read that may run.
+    pub read_slots: Arc<tokio::sync::Semaphore>,
     /// Set when the store has read its log.
     pub is_ready: AtomicBool,
     /// Bytes waiting in requests being read.

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod compress;
 mod cors;
+mod idle;
 mod instrument;
 mod tls;
 mod web_config;
@@ -39,6 +40,7 @@ use tower::Service;
 
 use crate::Shutdown;
 use crate::log::Limiter;
+use idle::{IdleList, Presence, ROOM_CHECK};
 
 pub use body::{BodyError, BodyLimits, read_body};
 pub use cors::Cors;
@@ -50,7 +52,8 @@ pub use web_config::{WebConfig, WebConfigError};
 pub struct ServeOptions {
     /// The peers' web configuration file: TLS, basic authentication, headers. Read again when it changes.
     pub web_config: Option<PathBuf>,
-    /// Most connections at a time, 0 for no limit; more wait in the kernel's queue.
+    /// Most connections at a time, 0 for no limit. Beyond it one that waits for its client makes room; when there is none, new ones
+    /// wait in the kernel's queue.
     pub max_connections: usize,
     /// Longest wait for a request's headers, which is also how long an idle connection is kept.
     pub read_timeout: Duration,
@@ -142,6 +145,7 @@ pub async fn serve(
         limit => limit,
     }));
     let graceful = Arc::new(GracefulShutdown::new());
+    let idle = Arc::new(IdleList::default());
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
         let acceptor = Acceptor {
@@ -150,6 +154,7 @@ pub async fn serve(
             read_timeout: options.read_timeout,
             graceful: graceful.clone(),
             connections: connections.clone(),
+            idle: idle.clone(),
         };
         let shutdown = shutdown.clone();
         accepting.spawn(async move {
@@ -173,6 +178,7 @@ struct Acceptor {
     read_timeout: Duration,
     graceful: Arc<GracefulShutdown>,
     connections: Arc<Semaphore>,
+    idle: Arc<IdleList>,
 }
 
 static ACCEPT_ERRORS: Limiter = Limiter::new(Duration::from_secs(10));
@@ -181,8 +187,6 @@ static HANDSHAKE_ERRORS: Limiter = Limiter::new(Duration::from_secs(10));
 impl Acceptor {
     async fn accept(&self, listener: TcpListener) {
         loop {
-            // The semaphore is never closed.
-            let Ok(permit) = self.connections.clone().acquire_owned().await else { return };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -194,6 +198,20 @@ impl Acceptor {
                     continue;
                 }
             };
+            let permit = loop {
+                match self.connections.clone().try_acquire_owned() {
+                    Ok(permit) => break permit,
+                    // Somebody waits: whoever has been idle longest makes room.
+                    Err(_) => self.idle.close_one(),
+                }
+                // The semaphore is never closed.
+                let permit = self.connections.clone().acquire_owned();
+                match tokio::time::timeout(ROOM_CHECK, permit).await {
+                    Ok(Ok(permit)) => break permit,
+                    Ok(Err(_)) => return,
+                    Err(_) => {}
+                }
+            };
             let _ = stream.set_nodelay(true);
             let connection = Connection {
                 front: self.front.clone(),
@@ -201,9 +219,16 @@ impl Acceptor {
                 peer,
                 read_timeout: self.read_timeout,
                 watcher: self.graceful.watcher(),
+                presence: self.idle.enter(),
             };
             tokio::spawn(async move {
-                connection.run(stream).await;
+                let closing = connection.presence.closing();
+                tokio::select! {
+                    () = connection.run(stream) => {}
+                    () = closing.notified() => {
+                        tracing::debug!(component = "http", %peer, "an idle connection was closed to make room");
+                    }
+                }
                 drop(permit);
             });
         }
@@ -216,6 +241,7 @@ struct Connection {
     peer: SocketAddr,
     read_timeout: Duration,
     watcher: hyper_util::server::graceful::Watcher,
+    presence: Presence,
 }
 
 impl Connection {
@@ -251,7 +277,8 @@ impl Connection {
             .keep_alive_timeout(Duration::from_secs(30))
             .max_concurrent_streams(250)
             .max_header_list_size(64 << 10);
-        let service = Fronted { router: self.router, state, peer: self.peer };
+        let presence = Arc::new(self.presence);
+        let service = Fronted { router: self.router, state, peer: self.peer, presence };
         let connection = builder
             .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
             .into_owned();
@@ -268,6 +295,7 @@ struct Fronted {
     router: Router,
     state: Arc<web_config::State>,
     peer: SocketAddr,
+    presence: Arc<Presence>,
 }
 
 impl Service<Request<hyper::body::Incoming>> for Fronted {
@@ -280,9 +308,10 @@ impl Service<Request<hyper::body::Incoming>> for Fronted {
     }
 
     fn call(&mut self, request: Request<hyper::body::Incoming>) -> Self::Future {
-        let Self { mut router, state, peer } = self.clone();
+        let Self { mut router, state, peer, presence } = self.clone();
+        let busy = presence.busy();
         Box::pin(async move {
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| busy.receiving(body));
             request.extensions_mut().insert(ConnectInfo(peer));
             let accepts = compress::Accepts::of(request.headers());
             let mut response = match state.admit(request.headers()).await {
@@ -297,7 +326,7 @@ impl Service<Request<hyper::body::Incoming>> for Fronted {
                 }
             };
             state.add_headers(response.headers_mut());
-            Ok(compress::compress(response, accepts))
+            Ok(compress::compress(response, accepts).map(|body| busy.sending(body)))
         })
     }
 }

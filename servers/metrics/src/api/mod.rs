@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod encode;
+mod exemplars;
 mod labels;
 mod lifecycle;
 pub mod params;
@@ -58,6 +59,9 @@ pub fn router(app: Arc<App>, cors: Cors, metrics: HttpMetrics, prefix: &str) -> 
         .route("/status/walreplay", get(status::replay))
         .route("/status/self_metrics", get(status::self_metrics))
         .route("/features", get(status::features))
+        .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
+        .route("/read", post(crate::remote_read::read))
+        .route("/otlp/v1/metrics", post(crate::otlp::receive))
         .route("/write", any(crate::remote::receive))
         .with_state(app.clone());
     let routes = Router::new()

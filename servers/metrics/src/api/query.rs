@@ -68,7 +68,12 @@ fn origin(request: &Request) -> Origin {
         .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
         .map(|info| info.0.ip().to_string())
         .unwrap_or_default();
-    Origin::Http { path: request.uri().path().to_owned(), client }
+    // Routes that are nested see what is left of the path.
+    let path = match request.extensions().get::<axum::extract::OriginalUri>() {
+        Some(original) => original.0.path(),
+        None => request.uri().path(),
+    };
+    Origin::Http { path: path.to_owned(), client }
 }
 
 async fn answer(app: &Arc<App>, params: &Params, times: TimeParams, origin: Origin) -> Answer {

@@ -156,6 +156,13 @@ pub(super) async fn metadata(State(app): State<Arc<App>>, request: Request) -> A
             }
         }
     }
+    // What came by remote write is known to the store alone.
+    for (name, metadata) in app.db.all_metadata(0) {
+        if (metric.is_empty() || name == metric) && !found.contains_key(&name) {
+            let entry = json!({"type": metadata.kind.as_str(), "help": metadata.help, "unit": metadata.unit});
+            found.insert(name, vec![entry]);
+        }
+    }
     let found: BTreeMap<_, _> = found.into_iter().take(limit).collect();
     Ok(success_of(&found))
 }

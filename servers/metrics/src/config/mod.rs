@@ -24,7 +24,7 @@ pub use alerting::{AlertingConfig, AlertmanagerConfig};
 pub use global::{EscapingScheme, GlobalConfig, NameValidation, ScrapeProtocol};
 pub use remote::{QueueConfig, RemoteReadConfig, RemoteWriteConfig, WriteMessage};
 pub use scrape::{Limits, ScrapeConfig};
-pub use storage::{OtlpConfig, RetentionConfig, StorageConfig, TracingConfig};
+pub use storage::{OtlpConfig, RetentionConfig, StorageConfig, TracingConfig, TranslationStrategy};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,8 @@ pub struct LoadOptions {
     pub agent: bool,
     /// Unknown fields are let be (a lint mode; a server never does this).
     pub ignore_unknown: bool,
+    /// Targets are asked for protobuf first when nobody says otherwise.
+    pub prefer_protobuf: bool,
 }
 
 impl Config {
@@ -125,11 +127,12 @@ impl Config {
             section.finish()?;
         }
         for job in &mut scrape_configs {
-            job.complete(&config.global, dir)?;
+            job.complete(&config.global, options)?;
         }
         for pattern in scrape_files {
             for path in expand_glob(&dir.join(&pattern)) {
-                scrape_configs.extend(scrape_config_file(&path, &config.global).map_err(|e| e.in_file(&path))?);
+                scrape_configs
+                    .extend(scrape_config_file(&path, &config.global, options).map_err(|e| e.in_file(&path))?);
             }
         }
         let mut config = Self { scrape_configs, tree: Some(tree), ..config };
@@ -201,7 +204,11 @@ impl Config {
 }
 
 /// A file named by `scrape_config_files`: nothing but jobs.
-fn scrape_config_file(path: &Path, global: &GlobalConfig) -> Result<Vec<ScrapeConfig>, ConfigError> {
+fn scrape_config_file(
+    path: &Path,
+    global: &GlobalConfig,
+    options: LoadOptions,
+) -> Result<Vec<ScrapeConfig>, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::plain(format!("cannot read the scrape config file: {e}")))?;
     let tree = yaml::parse(&text)?;
@@ -211,7 +218,7 @@ fn scrape_config_file(path: &Path, global: &GlobalConfig) -> Result<Vec<ScrapeCo
     let dir = path.parent().unwrap_or(Path::new(""));
     for job in &mut jobs {
         job.place.file = path.display().to_string();
-        job.complete(global, dir)?;
+        job.complete(global, options)?;
         job.resolve(dir);
     }
     Ok(jobs)

@@ -7,9 +7,9 @@ use kit::config::PromDuration;
 use kit::relabel::{RelabelConfig, Rule, compile_all};
 use kit::yaml::{ConfigError, FromNode, Node, PromSize, Section};
 
-use super::Place;
 use super::discovery::DiscoveryConfigs;
 use super::global::{EscapingScheme, GlobalConfig, NameValidation, ScrapeProtocol, scrape_protocols};
+use super::{LoadOptions, Place};
 
 /// Limits on what a job or a target may bring; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl FromNode for ScrapeConfig {
 
 impl ScrapeConfig {
     /// Fills in what the job leaves to `global`, then checks what both together have to satisfy.
-    pub(super) fn complete(&mut self, global: &GlobalConfig, _dir: &Path) -> Result<(), ConfigError> {
+    pub(super) fn complete(&mut self, global: &GlobalConfig, options: LoadOptions) -> Result<(), ConfigError> {
         let own = self.own.clone();
         let fail = |place: &Place, message: String| Err(place.error(message));
         self.scrape_interval_ms = own.interval_ms.filter(|ms| *ms != 0).unwrap_or(global.scrape_interval_ms);
@@ -214,7 +214,7 @@ impl ScrapeConfig {
         self.scrape_protocols = match (own.protocols, &global.scrape_protocols) {
             (Some(protocols), _) => protocols,
             (None, Some(protocols)) => protocols.clone(),
-            (None, None) => ScrapeProtocol::defaults(self.scrape_native_histograms),
+            (None, None) => ScrapeProtocol::defaults(self.scrape_native_histograms || options.prefer_protobuf),
         };
         let or = |own: u64, global: u64| if own == 0 { global } else { own };
         let (mine, theirs) = (own.limits, global.limits);

@@ -82,7 +82,7 @@ fn look(patterns: &[PathBuf]) -> Vec<(PathBuf, Stamp)> {
 ///
 /// # Errors
 /// What is no list of groups, with the place.
-pub(super) fn read(path: &Path) -> Result<Vec<Group>, ConfigError> {
+pub fn read(path: &Path) -> Result<Vec<Group>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::plain(e.to_string()).in_file(path))?;
     // JSON is read as YAML, of which it is a part.
     let node = kit::yaml::parse(&text).map_err(|e| e.in_file(path))?;

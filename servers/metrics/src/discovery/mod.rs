@@ -7,6 +7,8 @@ mod dns;
 mod file;
 mod http;
 
+pub use file::read as read_target_file;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

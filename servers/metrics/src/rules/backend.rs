@@ -6,20 +6,21 @@ use alerting::rules::{ForStateQuery, ForStateSeries};
 use alerting::{OutputSample, QueryError, Rejected, Sample, SampleValue};
 use model::{Labels, MatchOp, Matcher, SampleColumns, SelectHints};
 use promql::Value;
-use tsdb::{Db, Reason};
+use tsdb::{NativeHistogram, Reason};
 
 use super::manager::{Backend, GroupName};
+use crate::ingest::Store;
 use crate::queries::Queries;
 
 /// See the module. Rules do not wait behind people's queries for a slot.
 pub struct StoreBackend {
     queries: Arc<Queries>,
-    db: Arc<Db>,
+    db: Store,
 }
 
 impl StoreBackend {
     /// A backend over an engine and a store.
-    pub fn new(queries: Arc<Queries>, db: Arc<Db>) -> Self {
+    pub fn new(queries: Arc<Queries>, db: Store) -> Self {
         Self { queries, db }
     }
 }
@@ -68,12 +69,15 @@ impl Backend for StoreBackend {
             };
             match &sample.value {
                 SampleValue::Float(value) => appender.append(series, sample.timestamp_ms, *value).map_err(failed)?,
-                SampleValue::Histogram(_) => {
-                    rejected.push(Rejected {
-                        index,
-                        message: "the store takes no native histograms".to_owned(),
-                        expected: false,
-                    });
+                SampleValue::Histogram(histogram) => {
+                    let histogram = NativeHistogram::Float((**histogram).clone());
+                    match appender.append_histogram(series, 0, sample.timestamp_ms, histogram) {
+                        Ok(()) => {}
+                        Err(e @ tsdb::Error::InvalidHistogram(_)) => {
+                            rejected.push(Rejected { index, message: e.to_string(), expected: false });
+                        }
+                        Err(e) => return Err(failed(e)),
+                    }
                 }
             }
         }
@@ -89,6 +93,20 @@ impl Backend for StoreBackend {
             );
             rejected.push(Rejected { index, message: refusal.to_string(), expected });
         }
+        self.db.outbox().offer(|parcel| {
+            for (index, sample) in samples.iter().enumerate() {
+                if rejected.iter().any(|rejected| rejected.index == index) {
+                    continue;
+                }
+                match &sample.value {
+                    SampleValue::Float(value) => parcel.sample(&sample.labels, 0, sample.timestamp_ms, *value),
+                    SampleValue::Histogram(histogram) => {
+                        let histogram = NativeHistogram::Float((**histogram).clone());
+                        parcel.histogram(&sample.labels, 0, sample.timestamp_ms, &histogram);
+                    }
+                }
+            }
+        });
         Ok(rejected)
     }
 

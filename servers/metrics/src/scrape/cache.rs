@@ -26,6 +26,12 @@ pub struct Entry {
     pub seen: u64,
     /// Whether the last sample was stored with the scrape's time, so that its absence has to be marked.
     pub tracked: bool,
+    /// Where the page says since when it counts: family and labels.
+    pub created: Option<Box<Labels>>,
+    /// Since when it counts, as last stored; 0: not known.
+    pub start_ms: i64,
+    /// Labels and value of the last exemplar without a time.
+    pub exemplar: Option<Box<(Labels, f64)>>,
 }
 
 /// See the module.
@@ -86,8 +92,23 @@ impl SeriesCache {
     }
 
     /// Adds an entry for a text that [`SeriesCache::find`] did not know.
-    pub fn insert(&mut self, raw: &[u8], series: Option<SeriesRef>, labels: Labels) -> EntryId {
-        let entry = Entry { raw: raw.into(), series, labels, seen: 0, tracked: false };
+    pub fn insert(
+        &mut self,
+        raw: &[u8],
+        series: Option<SeriesRef>,
+        labels: Labels,
+        created: Option<Labels>,
+    ) -> EntryId {
+        let entry = Entry {
+            raw: raw.into(),
+            series,
+            labels,
+            seen: 0,
+            tracked: false,
+            created: created.map(Box::new),
+            start_ms: 0,
+            exemplar: None,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id as usize] = entry;
@@ -109,6 +130,11 @@ impl SeriesCache {
         &self.entries[id as usize]
     }
 
+    /// An entry, to be changed.
+    pub fn entry_mut(&mut self, id: EntryId) -> &mut Entry {
+        &mut self.entries[id as usize]
+    }
+
     /// Marks an entry as named by this page; true when it was named by it before.
     pub fn mark(&mut self, id: EntryId, tracked: bool) -> bool {
         let entry = &mut self.entries[id as usize];
@@ -116,11 +142,6 @@ impl SeriesCache {
         entry.seen = self.scrape;
         entry.tracked = tracked;
         again
-    }
-
-    /// Changes the series of an entry (the store has forgotten the old one).
-    pub fn set_series(&mut self, id: EntryId, series: SeriesRef) {
-        self.entries[id as usize].series = Some(series);
     }
 
     /// Ends the page: calls `stale` for every tracked series that this page did not name, and forgets texts that were not

@@ -9,31 +9,38 @@ use kit::Shutdown;
 use kit::client::Client;
 use model::Labels;
 use parking_lot::Mutex;
-use tsdb::Db;
+use tokio::sync::oneshot;
 
 use super::metrics::ScrapeMetrics;
+use super::page::{PageStore, StartTimes};
 use super::target::{Made, Target, discovered_labels, make};
 use super::task::Task;
 use crate::config::{Config, ScrapeConfig};
 use crate::discovery::{Discovery, Group};
+use crate::ingest::Store;
 
 /// Dropped targets that a job remembers when it is not told how many.
 const DROPPED_KEPT: usize = 10_000;
 
 /// See the module.
 pub struct ScrapeManager {
-    db: Arc<Db>,
+    db: Store,
     metrics: ScrapeMetrics,
     discovery: Arc<Discovery>,
     pools: Mutex<BTreeMap<String, Pool>>,
     stop: Shutdown,
     user_agent: String,
+    start_times: StartTimes,
 }
 
 struct Pool {
     job: Arc<ScrapeConfig>,
     client: Result<Client, String>,
+    /// The job's settings as text: what a target's state depends on.
+    settings: Option<String>,
     running: HashMap<TargetKey, Running>,
+    /// What tasks that were stopped leave to the next ones for their targets.
+    inheritance: HashMap<TargetKey, oneshot::Receiver<PageStore>>,
     dropped: VecDeque<Labels>,
     dropped_count: usize,
 }
@@ -44,6 +51,7 @@ struct Running {
     target: Arc<Target>,
     stop: Shutdown,
     ends_series: Arc<AtomicBool>,
+    state: oneshot::Receiver<PageStore>,
 }
 
 /// A job's targets, for the API.
@@ -66,13 +74,15 @@ pub struct PoolView {
 impl ScrapeManager {
     /// A manager without jobs; [`ScrapeManager::apply`] gives it some.
     pub fn new(
-        db: Arc<Db>,
+        db: Store,
         discovery: Arc<Discovery>,
         metrics: ScrapeMetrics,
         stop: Shutdown,
         user_agent: &str,
+        start_times: StartTimes,
     ) -> Arc<Self> {
-        Arc::new(Self { db, metrics, discovery, pools: Mutex::default(), stop, user_agent: user_agent.to_owned() })
+        let user_agent = user_agent.to_owned();
+        Arc::new(Self { db, metrics, discovery, pools: Mutex::default(), stop, user_agent, start_times })
     }
 
     /// Takes over a configuration: jobs that are gone end, changed ones begin anew, others go on.
@@ -84,7 +94,7 @@ impl ScrapeManager {
                 if !config.scrape_configs.iter().any(|job| job.job_name == name)
                     && let Some(mut pool) = pools.remove(&name)
                 {
-                    pool.stop_all(true);
+                    pool.end();
                 }
             }
             for job in &config.scrape_configs {
@@ -100,6 +110,7 @@ impl ScrapeManager {
                         "the job cannot be scraped"
                     );
                 }
+                let settings = config.job_yaml(&job.job_name);
                 let job = Arc::new(job.clone());
                 match pools.get_mut(&job.job_name) {
                     Some(pool) => {
@@ -108,7 +119,12 @@ impl ScrapeManager {
                             self.metrics.pool_reloads_failed.inc();
                         }
                         // Other settings, other tasks; the series of targets that stay do not end.
-                        pool.stop_all(false);
+                        pool.inheritance = pool.hand_over();
+                        if pool.settings != settings {
+                            // What was known of pages may not hold under other rules.
+                            pool.inheritance.clear();
+                        }
+                        pool.settings = settings;
                         pool.job = job;
                         pool.client = client;
                     }
@@ -116,7 +132,9 @@ impl ScrapeManager {
                         let pool = Pool {
                             job: job.clone(),
                             client,
+                            settings,
                             running: HashMap::new(),
+                            inheritance: HashMap::new(),
                             dropped: VecDeque::new(),
                             dropped_count: 0,
                         };
@@ -197,6 +215,7 @@ impl ScrapeManager {
             let Ok(client) = &pool.client else { continue };
             let stop = self.stop.child();
             let ends_series = Arc::new(AtomicBool::new(false));
+            let (bequeaths, state) = oneshot::channel();
             let task = Task {
                 target: target.clone(),
                 job: pool.job.clone(),
@@ -205,10 +224,15 @@ impl ScrapeManager {
                 metrics: self.metrics.clone(),
                 stop: stop.clone(),
                 ends_series: ends_series.clone(),
+                server_stop: self.stop.clone(),
+                start_times: self.start_times,
+                inherits: pool.inheritance.remove(&key),
+                bequeaths,
             };
             self.stop.spawn("scrape", task.run());
-            pool.running.insert(key, Running { target, stop, ends_series });
+            pool.running.insert(key, Running { target, stop, ends_series, state });
         }
+        pool.inheritance.clear();
         self.metrics.pool_targets.with(&[name]).set(pool.running.len() as f64);
         self.metrics.pool_syncs.with(&[name]).inc();
         self.metrics.sync_length.with(&[name]).observe(begun.elapsed().as_secs_f64());
@@ -244,10 +268,22 @@ impl ScrapeManager {
 }
 
 impl Pool {
-    fn stop_all(&mut self, ends_series: bool) {
+    /// Stops all tasks; their series end.
+    fn end(&mut self) {
         for (_, running) in self.running.drain() {
-            running.ends_series.store(ends_series, Ordering::Relaxed);
+            running.ends_series.store(true, Ordering::Relaxed);
             running.stop.trigger();
         }
+    }
+
+    /// Stops all tasks and returns what they will leave.
+    fn hand_over(&mut self) -> HashMap<TargetKey, oneshot::Receiver<PageStore>> {
+        self.running
+            .drain()
+            .map(|(key, running)| {
+                running.stop.trigger();
+                (key, running.state)
+            })
+            .collect()
     }
 }

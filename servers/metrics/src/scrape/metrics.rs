@@ -22,6 +22,8 @@ pub struct ScrapeMetrics {
     pub(super) duplicates: Counter,
     pub(super) out_of_bounds: Counter,
     pub(super) out_of_order: Counter,
+    pub(super) exemplars_out_of_order: Counter,
+    pub(super) exceeded_buckets: Counter,
     pub(super) metadata_entries: Vector<Gauge>,
     pub(super) metadata_bytes: Vector<Gauge>,
 }
@@ -35,14 +37,6 @@ impl ScrapeMetrics {
         r.counter(
             "prometheus_target_scrapes_cache_flush_forced_total",
             "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
-        );
-        r.counter(
-            "prometheus_target_scrapes_exemplar_out_of_order_total",
-            "Total number of exemplar rejected due to not being out of the expected order.",
-        );
-        r.counter(
-            "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
-            "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
         );
         Self {
             interval_length: r.summary_vec(
@@ -115,6 +109,14 @@ impl ScrapeMetrics {
             out_of_order: r.counter(
                 "prometheus_target_scrapes_sample_out_of_order_total",
                 "Total number of samples rejected due to not being out of the expected order.",
+            ),
+            exemplars_out_of_order: r.counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Total number of exemplar rejected due to not being out of the expected order.",
+            ),
+            exceeded_buckets: r.counter(
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
             ),
             metadata_entries: r.gauge_vec(
                 "prometheus_target_metadata_cache_entries",

@@ -65,6 +65,17 @@ pub struct Metadata {
     pub unit: String,
 }
 
+/// How a target's histograms are treated where that differs from its job: set by relabelling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistogramOverrides {
+    /// Native histograms are taken.
+    pub native: Option<bool>,
+    /// Classic histograms become native ones.
+    pub convert: Option<bool>,
+    /// Classic histograms are kept beside native ones.
+    pub keep_classic: Option<bool>,
+}
+
 /// A target that is scraped.
 #[derive(Debug)]
 pub struct Target {
@@ -78,6 +89,8 @@ pub struct Target {
     pub interval: Duration,
     /// Time a scrape may take.
     pub timeout: Duration,
+    /// What its labels say against its job's settings.
+    pub histograms: HistogramOverrides,
     last: Mutex<LastScrape>,
     metadata: Mutex<Arc<std::collections::BTreeMap<String, Metadata>>>,
     samples: AtomicU64,
@@ -198,6 +211,15 @@ pub fn make(job: &ScrapeConfig, discovered: Labels, rules: &[Rule]) -> Result<Ma
             relabelled.value(INTERVAL)
         ));
     }
+    let flag = |name: &str| match relabelled.value(name) {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("error parsing {name}: {text:?} is neither true nor false")),
+    };
+    let histograms = HistogramOverrides {
+        native: flag("__scrape_native_histograms__")?,
+        convert: flag("__convert_classic_histograms_to_nhcb__")?,
+        keep_classic: flag("__always_scrape_classic_histograms__")?,
+    };
     let scheme = relabelled.value(SCHEME);
     let url = format!("{scheme}://{address}{}{}", relabelled.value(PATH), query(job, &relabelled));
     let mut labels = LabelsBuilder::new();
@@ -215,6 +237,7 @@ pub fn make(job: &ScrapeConfig, discovered: Labels, rules: &[Rule]) -> Result<Ma
         url,
         interval,
         timeout,
+        histograms,
         last: Mutex::new(LastScrape { time_ms: 0, duration: Duration::ZERO, error: None, health: Health::Unknown }),
         metadata: Mutex::default(),
         samples: AtomicU64::new(0),

@@ -6,39 +6,61 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use kit::Shutdown;
 use kit::client::{Client, ClientError, Request};
-use tsdb::Db;
+use tokio::sync::oneshot;
 use wire::exposition::{Format, TextFormat};
 
 use super::metrics::ScrapeMetrics;
-use super::page::{PageError, PageResult, PageSettings, PageStore};
+use super::page::{PageError, PageSettings, PageStore, StartTimes};
 use super::target::{Health, LastScrape, Target};
 use crate::config::{EscapingScheme, ScrapeConfig, ScrapeProtocol};
+use crate::ingest::Store;
 
 /// Everything a task needs.
 pub(super) struct Task {
     pub(super) target: Arc<Target>,
     pub(super) job: Arc<ScrapeConfig>,
     pub(super) client: Client,
-    pub(super) db: Arc<Db>,
+    pub(super) db: Store,
     pub(super) metrics: ScrapeMetrics,
     pub(super) stop: Shutdown,
     /// Whether series end when the task does: not when the server stops or the target goes on under a new configuration.
     pub(super) ends_series: Arc<std::sync::atomic::AtomicBool>,
+    /// The server's own end: then nothing ends, for it will go on where it was.
+    pub(super) server_stop: Shutdown,
+    /// What is done with start times.
+    pub(super) start_times: StartTimes,
+    /// The state that the task before this one leaves, when the target goes on.
+    pub(super) inherits: Option<oneshot::Receiver<PageStore>>,
+    /// Takes the state when the task ends.
+    pub(super) bequeaths: oneshot::Sender<PageStore>,
 }
 
 /// Timestamps this close to the schedule are put on it, so that they compress well.
 const TOLERANCE: Duration = Duration::from_millis(2);
 
 impl Task {
-    pub(super) async fn run(self) {
-        let settings = Arc::new(PageSettings::new(&self.job, &self.target.labels, self.target.timeout.as_secs_f64()));
+    pub(super) async fn run(mut self) {
+        let mut settings = PageSettings::new(&self.job, &self.target.labels, self.target.timeout.as_secs_f64());
+        let own = self.target.histograms;
+        settings.native = own.native.unwrap_or(settings.native);
+        settings.convert_classic = own.convert.unwrap_or(settings.convert_classic);
+        settings.keep_classic = own.keep_classic.unwrap_or(settings.keep_classic);
+        settings.start_times = self.start_times;
+        let settings = Arc::new(settings);
         let accept = accept_header(&self.job.scrape_protocols, self.job.name_escaping);
         let interval = self.target.interval;
         let label = model::duration::DurationMs(interval.as_millis() as i64).to_string();
         let lengths = self.metrics.interval_length.with(&[&label]);
-        let mut store = Some(PageStore::default());
         let mut last_start: Option<Instant> = None;
         let mut due = first_time(interval, self.target.offset());
+        let mut store = Some(
+            match self.inherits.take() {
+                // The task before may be in the middle of a scrape; without its state the series it knew would never end.
+                Some(inherits) => tokio::time::timeout_at(due.into(), inherits).await.ok().and_then(Result::ok),
+                None => None,
+            }
+            .unwrap_or_default(),
+        );
         loop {
             if !self.stop.sleep(due.saturating_duration_since(Instant::now())).await {
                 break;
@@ -62,17 +84,14 @@ impl Task {
                 due += interval;
             }
         }
-        if self.ends_series.load(std::sync::atomic::Ordering::Relaxed)
-            && let Some(mut store) = store
-        {
-            let (db, settings) = (self.db.clone(), settings.clone());
-            let names = report_names(settings.extra_metrics);
-            let _ = tokio::task::spawn_blocking(move || {
-                let now_ms = kit::time::now_ms();
-                let stale: Vec<_> = names.iter().map(|name| (*name, model::STALE_NAN)).collect();
-                store.fail(&db, now_ms).and_then(|()| store.report(&db, &settings, now_ms, &stale))
-            })
-            .await;
+        let Some(store) = store else { return };
+        if !self.ends_series.load(std::sync::atomic::Ordering::Relaxed) {
+            // Nobody takes it when the target did not go on after all.
+            let _ = self.bequeaths.send(store);
+            return;
+        }
+        if last_start.is_some() {
+            end_series(self.db, store, &settings, due, interval, &self.server_stop).await;
         }
     }
 
@@ -91,6 +110,7 @@ impl Task {
         let stored = tokio::task::spawn_blocking(move || {
             let mut store = store;
             let bytes = answer.as_ref().map_or(0, |page| page.body.len());
+            store.clear_counts();
             let result = match answer {
                 Ok(page) => match store.store(&db, &page.body, page.format, time_ms, &settings, &metrics) {
                     Ok(result) => Ok(result),
@@ -110,7 +130,7 @@ impl Task {
                 tracing::warn!(component = "scrape", error = %e, "cannot mark the series of a failed target");
             }
             let up = f64::from(u8::from(result.is_ok()));
-            let counts = result.as_ref().copied().unwrap_or_default();
+            let counts = store.counts();
             let mut values = vec![
                 ("up", up),
                 ("scrape_duration_seconds", duration.as_secs_f64()),
@@ -152,7 +172,7 @@ impl Task {
             self.target.set_metadata(metadata);
         }
         let (error, samples) = match result {
-            Ok(PageResult { scraped, .. }) => (None, scraped),
+            Ok(counts) => (None, counts.scraped),
             Err(reason) => (Some(reason), 0),
         };
         let before = self.target.last();
@@ -205,16 +225,41 @@ impl Task {
                 None => return Err(format!("received unsupported Content-Type {content_type:?} and no fallback_scrape_protocol specified for target")),
             },
         };
-        match format {
-            Format::Text(format) => Ok(Page { body: answer.body, format }),
-            Format::Protobuf => Err("the target answered in protobuf, which was not asked for".to_owned()),
-        }
+        Ok(Page { body: answer.body, format })
+    }
+}
+
+/// Ends the series of a target that is gone. It may come back, in another job perhaps: two intervals have to pass, and the end is put
+/// where the next scrape would have been, so that newer samples of whoever took over refuse it.
+async fn end_series(
+    db: Store,
+    mut store: PageStore,
+    settings: &Arc<PageSettings>,
+    due: Instant,
+    interval: Duration,
+    server_stop: &Shutdown,
+) {
+    if !server_stop.sleep(due.saturating_duration_since(Instant::now())).await {
+        return;
+    }
+    let end_ms = kit::time::now_ms();
+    if !server_stop.sleep(interval + interval / 10).await {
+        return;
+    }
+    let settings = settings.clone();
+    let ended = tokio::task::spawn_blocking(move || {
+        let stale: Vec<_> = report_names(settings.extra_metrics).iter().map(|name| (*name, model::STALE_NAN)).collect();
+        store.fail(&db, end_ms).and_then(|()| store.report(&db, &settings, end_ms, &stale))
+    })
+    .await;
+    if let Ok(Err(e)) = ended {
+        tracing::warn!(component = "scrape", error = %e, "cannot mark the series of a target that is gone");
     }
 }
 
 struct Page {
     body: bytes::Bytes,
-    format: TextFormat,
+    format: Format,
 }
 
 fn format_of(protocol: ScrapeProtocol) -> Format {

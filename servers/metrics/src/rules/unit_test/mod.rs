@@ -190,10 +190,7 @@ impl Setting<'_> {
             interval_ms: step_ms,
             query_offset_ms: 0,
             resend_delay_ms: 0,
-            external: External {
-                labels: Labels::from_pairs(test.external_labels.iter().map(|(name, value)| (name, value))),
-                url: test.external_url.clone(),
-            },
+            external: External { labels: Labels::from_pairs(&test.external_labels), url: test.external_url.clone() },
             wait_for_restore: false,
         };
         let mut groups = Vec::new();
@@ -213,7 +210,7 @@ impl Setting<'_> {
     fn check_alerts(&self, test: &TestGroup, alert: &AlertTest, groups: &[Group]) -> Option<String> {
         let mut expected: Vec<(Labels, BTreeMap<String, String>)> = Vec::new();
         for wanted in &alert.exp_alerts {
-            let mut labels = Labels::from_pairs(wanted.exp_labels.iter().map(|(n, v)| (n, v))).to_builder();
+            let mut labels = Labels::from_pairs(&wanted.exp_labels).to_builder();
             labels.set("alertname", &alert.alertname);
             expected.push((labels.build(), wanted.exp_annotations.clone()));
         }
