@@ -23,7 +23,7 @@ done
 
 address() { # the address of a host, by its place in the list
     local at
-    for at in "${!hosts[@]}"; do [ "${hosts[$at]}" = "$1" ] && echo "$prefix$((at + 1))"; done
+    for at in "${!hosts[@]}"; do if [ "${hosts[$at]}" = "$1" ]; then echo "$prefix$((at + 1))"; fi; done
 }
 
 cleanup() {
