@@ -59,7 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let clock = format!("{:02}:{:02}", minute / 60, minute % 60);
         let report = group.evaluate(now_ms, &Thermometer, &expander, &mut Nowhere, &|| 0);
         for (_, transition) in report.rules.iter().flat_map(|rule| &rule.transitions) {
-            println!("{clock} rule     {} -> {}", transition.from.name(), transition.to.name());
+            let (from, to) = (transition.from.name(), transition.to.name());
+            // A resolved alert is remembered for a while before it is forgotten: inactive all the same.
+            if from != to {
+                println!("{clock} rule     {from} -> {to}");
+            }
         }
         notifier.put_alerts(now_ms, report.alerts.into_iter().map(Into::into).collect());
         // A host would sleep until then.

@@ -177,6 +177,8 @@ pub struct GroupReport {
 }
 
 /// Everything of a group that a restart must not lose.
+///
+#[doc = include_str!("../../docs/format/rules.md")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupSnapshot {
     /// By rule, in order.

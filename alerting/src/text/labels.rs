@@ -111,6 +111,48 @@ pub mod serde_float_map {
     }
 }
 
+/// A map of names to floats as numbers; what JSON cannot say (`NaN`, `+Inf`, `-Inf`) is text. Reads both.
+pub mod serde_number_map {
+    use std::collections::BTreeMap;
+
+    use model::number::{FloatFormat, float_text};
+    use serde::de::{Deserialize, Deserializer};
+    use serde::ser::{Serialize, Serializer};
+
+    struct Number(f64);
+
+    impl Serialize for Number {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if self.0.is_finite() {
+                serializer.serialize_f64(self.0)
+            } else {
+                serializer.serialize_str(&float_text(self.0, FloatFormat::General))
+            }
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(f64),
+        Text(#[serde(with = "super::serde_float")] f64),
+    }
+
+    /// Writes a map of numbers.
+    pub fn serialize<S: Serializer>(map: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, value)| (name, Number(*value))))
+    }
+
+    /// Reads a map of numbers or texts.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+        let map = BTreeMap::<String, Either>::deserialize(deserializer)?;
+        let value = |either| match either {
+            Either::Number(value) | Either::Text(value) => value,
+        };
+        Ok(map.into_iter().map(|(name, either)| (name, value(either))).collect())
+    }
+}
+
 /// `null` where a value is wanted reads as the default, as Go's decoders do. For `#[serde(deserialize_with = …)]`.
 pub fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

@@ -6,7 +6,7 @@ use model::Labels;
 use serde::{Deserialize, Serialize};
 
 use crate::grafana::rule::PreparedRule;
-use crate::text::{serde_float_map, serde_labels};
+use crate::text::{serde_labels, serde_number_map};
 
 /// A transition of an instance, with the keys that the history's entries have in Loki.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct HistoryEvent {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
     /// Values by ref id.
-    #[serde(with = "serde_float_map")]
+    #[serde(with = "serde_number_map")]
     pub values: BTreeMap<String, f64>,
     /// Ref id of the deciding node.
     pub condition: String,

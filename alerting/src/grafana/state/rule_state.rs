@@ -51,7 +51,8 @@ pub struct Processed {
     pub history: Vec<HistoryEvent>,
 }
 
-/// The instances of one rule, by their labels.
+/// The instances of one rule, by their labels. Written as JSON it survives restarts: the page `docs/format/rules.md`, which
+/// [`crate::rules::GroupSnapshot`] shows, is the specification.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleState {
     #[serde(with = "serde_by_labels")]
@@ -250,9 +251,11 @@ impl RuleState {
     fn resolve_missing(&mut self, rule: &PreparedRule, now_ms: i64, processed: &mut Processed) -> Vec<Labels> {
         let mut gone = Vec::new();
         for instance in self.instances.values_mut().filter(|instance| instance.evaluated_at_ms < now_ms) {
-            let evaluations = match instance.core.state {
-                // These go as soon as there is something else to say.
+            let core = &instance.core;
+            let evaluations = match core.state {
+                // These go as soon as there is something else to say, and so does what waits to be one of them.
                 State::NoData | State::Error => 1,
+                State::Pending if matches!(core.reason.as_str(), reason::NO_DATA | reason::ERROR) => 1,
                 _ => rule.rule.missing_series_evals.unwrap_or(MISSING_SERIES_EVALS),
             };
             let missing_ms = rule.interval_ms.saturating_mul(i64::from(evaluations));

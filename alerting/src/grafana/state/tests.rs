@@ -280,6 +280,51 @@ fn no_data_and_errors_are_alerts_of_their_own() {
 }
 
 #[test]
+fn the_example_of_the_format_is_read_and_written_as_it_stands() {
+    let page = include_str!("../../../docs/format/rules.md");
+    let line = page.split("```json\n").nth(2).and_then(|rest| rest.lines().next()).expect("an example");
+    let state: RuleState = serde_json::from_str(line).expect("a state");
+    assert_eq!(
+        serde_json::to_value(&state).expect("JSON"),
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON")
+    );
+    let instance = state.instances().next().expect("an instance");
+    assert_eq!((instance.state_text().as_str(), state.health()), ("Alerting (NoData)", Health::Ok));
+}
+
+#[test]
+fn values_of_events_are_numbers_where_they_can_be() {
+    let mut sim = Sim::new(json!({}));
+    let event = sim.next(&instances(&[("a", true)])).history.remove(0);
+    let event =
+        HistoryEvent { values: BTreeMap::from([("A".to_owned(), 0.5), ("B".to_owned(), f64::INFINITY)]), ..event };
+    let written = serde_json::to_value(&event).expect("JSON");
+    assert_eq!(written["values"], json!({ "A": 0.5, "B": "+Inf" }));
+    let read: HistoryEvent = serde_json::from_value(written).expect("an event");
+    assert_eq!(read.values, event.values);
+}
+
+#[test]
+fn no_data_and_errors_wait_too() {
+    let mut sim = Sim::new(json!({ "for": "2m" }));
+    let steps: [(Evaluation, &[&str], &[&str]); 7] = [
+        (nothing(), &[" Pending (NoData)"], &[]),
+        // What has not fired goes without a word, and at once.
+        (instances(&[("a", false)]), &["a Normal"], &[]),
+        (nothing(), &[" Pending (NoData)", "a Normal"], &[]),
+        (nothing(), &[" Pending (NoData)"], &[]),
+        (nothing(), &[" NoData"], &["+DatasourceNoData "]),
+        (error(), &[" Pending (Error)"], &["-DatasourceNoData "]),
+        (instances(&[("a", false)]), &["a Normal"], &[]),
+    ];
+    for (i, (evaluation, states, alerts)) in steps.into_iter().enumerate() {
+        let processed = sim.next(&evaluation);
+        assert_eq!(sim.states(), states, "step {i}");
+        assert_eq!(texts(&processed.alerts, sim.now_ms), alerts, "step {i}");
+    }
+}
+
+#[test]
 fn alerts_about_errors_say_where() {
     let mut sim = Sim::new(json!({}));
     let processed = sim.next(&error());

@@ -232,6 +232,11 @@ fn refusals_use_the_peers_words() {
             "custom field entity_id which cannot be used",
         ),
         (with_receiver("victorops_configs: [{routing_key: r}]"), "no global VictorOps API Key set"),
+        (with_receiver("pushover_configs: [{token: t}]"), "one of user_key or user_key_file must be configured"),
+        (
+            with_receiver("pushover_configs: [{token: t, user_key: u, html: true, monospace: true}]"),
+            "at most one of monospace & html must be configured",
+        ),
         (with_receiver("webex_configs: [{message: x}]"), "missing room_id on webex_config"),
         (with_receiver("webex_configs: [{room_id: x}]"), "missing webex_configs.http_config.authorization"),
         (with_receiver("msteams_configs: [{title: x}]"), "one of webhook_url or webhook_url_file must be configured"),

@@ -1,6 +1,6 @@
 //! Snapshots, records, and the way back from them.
 //!
-//! A [`Snapshot`] is everything at one time; records are what changed since. Both hold the same kind of thing, so that
+//! The page `docs/format/notifier.md` is the specification. A [`Snapshot`] is everything at one time; records are what changed since. Both hold the same kind of thing, so that
 //! restoring is replaying. Alerts and groups have numbers in records, which are valid within one log only.
 //!
 //! A round in progress is not recorded but begun anew: the notification log knows which integrations were told. Time spent
@@ -37,6 +37,8 @@ pub struct Snapshot {
 }
 
 /// Something that changed, to be appended to a log.
+///
+#[doc = include_str!("../../../docs/format/notifier.md")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

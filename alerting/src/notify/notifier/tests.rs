@@ -1,3 +1,4 @@
+mod format;
 mod properties;
 pub(in crate::notify) mod sim;
 

@@ -11,6 +11,7 @@ mod mattermost;
 mod mime;
 pub(super) mod opsgenie;
 pub(super) mod pagerduty;
+mod pushover;
 mod rocketchat;
 mod slack;
 pub(super) mod teams;
@@ -125,6 +126,7 @@ impl Renderer {
             Integration::Discord(config) => discord::render(&job, config),
             Integration::MsTeamsV2(config) => teams::render(&job, config),
             Integration::MsTeams(config) => teams::render_message_card(&job, config),
+            Integration::Pushover(config) => pushover::render(&job, config),
             Integration::VictorOps(config) => victorops::render(&job, config),
             Integration::Webex(config) => webex::render(&job, config),
             Integration::Rocketchat(config) => rocketchat::render(&job, config),

@@ -237,6 +237,27 @@ fn a_reload_keeps_alerts_and_ends_what_is_gone() {
 }
 
 #[test]
+fn the_example_of_the_format_is_read_and_written_as_it_stands() {
+    let page = include_str!("../../../docs/format/rules.md");
+    let line = page.split("```json\n").nth(1).and_then(|rest| rest.lines().next()).expect("an example");
+    let snapshot: GroupSnapshot = serde_json::from_str(line).expect("a snapshot");
+    assert_eq!(
+        serde_json::to_value(&snapshot).expect("JSON"),
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON")
+    );
+    // An alert that fired fires on, and what was written and is no longer is ended.
+    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: x, for: 20s, labels: {severity: page}}]}]";
+    let mut g = group(yaml, &GroupOptions { wait_for_restore: true, ..GroupOptions::default() });
+    g.restore(snapshot);
+    let (table, mut store) = (Table::default(), Store::default());
+    table.set("x", &[(&[("job", "node")], 1.0)]);
+    let report = run(&mut g, 30_000, &table, &mut store);
+    assert_eq!((report.rules[0].transitions.len(), report.alerts.len()), (0, 0));
+    let ended: Vec<_> = store.take().into_iter().filter(|series| series.ends_with("stale")).collect();
+    assert_eq!(ended, ["old stale"]);
+}
+
+#[test]
 fn series_wait_for_the_restored_state() {
     let options = GroupOptions { wait_for_restore: true, ..GroupOptions::default() };
     let mut g = group(&DOWN.replace("20s", "1h"), &options);

@@ -13,6 +13,7 @@ mod msteamsv2;
 mod opsgenie;
 pub mod other;
 mod pagerduty;
+mod pushover;
 mod rocketchat;
 mod slack;
 mod telegram;
@@ -33,6 +34,7 @@ pub use msteamsv2::MsTeamsV2Config;
 pub use opsgenie::{OpsGenieConfig, OpsGenieResponder};
 pub use other::OtherConfig;
 pub use pagerduty::{PagerDutyConfig, PagerDutyImage, PagerDutyLink};
+pub use pushover::PushoverConfig;
 pub use rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};
 pub use slack::{SlackAction, SlackConfig, SlackConfirm, SlackField, SlackLayout};
 pub use telegram::TelegramConfig;
@@ -70,7 +72,7 @@ pub struct Receiver {
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub wechat_configs: Vec<Option<OtherConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub pushover_configs: Vec<Option<OtherConfig>>,
+    pub pushover_configs: Vec<Option<PushoverConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub victorops_configs: Vec<Option<VictorOpsConfig>>,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +114,8 @@ pub enum Integration {
     MsTeamsV2(MsTeamsV2Config),
     /// Microsoft Teams through a connector.
     MsTeams(MsTeamsConfig),
+    /// Pushover.
+    Pushover(Box<PushoverConfig>),
     /// VictorOps.
     VictorOps(Box<VictorOpsConfig>),
     /// Webex.
@@ -141,6 +145,7 @@ impl Integration {
             Self::Discord(_) => "discord",
             Self::MsTeamsV2(_) => "msteamsv2",
             Self::MsTeams(_) => "msteams",
+            Self::Pushover(_) => "pushover",
             Self::VictorOps(_) => "victorops",
             Self::Webex(_) => "webex",
             Self::Rocketchat(_) => "rocketchat",
@@ -163,6 +168,7 @@ impl Integration {
             Self::Discord(config) => config.send_resolved,
             Self::MsTeamsV2(config) => config.send_resolved,
             Self::MsTeams(config) => config.send_resolved,
+            Self::Pushover(config) => config.send_resolved,
             Self::VictorOps(config) => config.send_resolved,
             Self::Webex(config) => config.send_resolved,
             Self::Rocketchat(config) => config.send_resolved,
@@ -211,7 +217,9 @@ impl Receiver {
             c.resolve(at, global).map(|c| Integration::OpsGenie(Box::new(c)))
         })?);
         add(others(place, "wechat", &self.wechat_configs, global)?);
-        add(others(place, "pushover", &self.pushover_configs, global)?);
+        add(each(place, "pushover", &self.pushover_configs, |c, at| {
+            c.resolve(at, global).map(|c| Integration::Pushover(Box::new(c)))
+        })?);
         add(each(place, "victorops", &self.victorops_configs, |c, at| {
             c.resolve(at, global).map(|c| Integration::VictorOps(Box::new(c)))
         })?);

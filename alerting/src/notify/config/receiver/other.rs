@@ -43,7 +43,7 @@ struct Kind {
     required: &'static [(&'static [&'static str], &'static str)],
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 3] = [
     Kind {
         name: "wechat",
         send_resolved: false,
@@ -60,32 +60,6 @@ const KINDS: [Kind; 4] = [
             "message_type",
         ],
         required: &[],
-    },
-    Kind {
-        name: "pushover",
-        send_resolved: true,
-        keys: &[
-            "user_key",
-            "user_key_file",
-            "token",
-            "token_file",
-            "title",
-            "message",
-            "url",
-            "url_title",
-            "device",
-            "sound",
-            "priority",
-            "retry",
-            "expire",
-            "ttl",
-            "html",
-            "monospace",
-        ],
-        required: &[
-            (&["user_key", "user_key_file"], "one of user_key or user_key_file must be configured"),
-            (&["token", "token_file"], "one of token or token_file must be configured"),
-        ],
     },
     Kind {
         name: "sns",

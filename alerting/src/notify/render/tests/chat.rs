@@ -130,3 +130,28 @@ fn incidentio_bodies() {
     let (_, body) = one(json!({ "incidentio_configs": [config] }), &message(many));
     assert_eq!(body["alerts"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn pushover_parameters() {
+    let config = |more: Value| {
+        let mut config = json!({ "user_key": "u&", "token_file": "/run/chat", "title": "T", "url": "", "ttl": "1m" });
+        for (name, value) in more.as_object().expect("settings") {
+            config[name] = value.clone();
+        }
+        json!({ "pushover_configs": [config] })
+    };
+    let (request, _) = one(config(json!({ "message": "{{ .CommonLabels.none }} " })), &message(alerts()));
+    assert_eq!(
+        request.url.expose(),
+        "https://api.pushover.net/1/messages.json?token=-42&user=u%26&title=T&message=%28no+details%29&priority=2&retry=60\
+         &expire=3600&ttl=60"
+    );
+    assert!(request.body.is_empty());
+    let html = json!({ "message": "<b>{{ .CommonAnnotations.runbook }}</b>", "html": true });
+    let (request, _) = one(config(html), &message(alerts()));
+    assert!(
+        request.url.expose().contains("&message=%3Cb%3E%26lt%3Bnone%26gt%3B%3C%2Fb%3E&html=1&"),
+        "{:?}",
+        request.url.expose()
+    );
+}
