@@ -48,7 +48,7 @@ async fn look_up(app: &Shared, one: &MessageAlert) -> Enrichment {
     let to_ms = if fires { now_ms } else { alert.ends_at_ms.min(now_ms) };
     let logs = log_query(app, rule.as_deref(), alert);
     let mut found = Enrichment {
-        value: rule.as_deref().and_then(|rule| value_of(rule, &alert.labels)),
+        value: rule.as_deref().and_then(|rule| value_of(rule, &alert.labels)).map(readable),
         unit: match alert.annotations.value("unit") {
             "" => String::new(),
             unit => format!(" {unit}"),
@@ -102,6 +102,19 @@ pub(super) fn main_value(rule: &Rule, by_ref: &BTreeMap<String, f64>) -> Option<
         .or_else(|| by_ref.get(condition))
         .copied()
         .filter(|value| !value.is_nan())
+}
+
+/// A number as people read it: whole ones as they are, others with five significant digits.
+fn readable(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() || value.fract() == 0.0 {
+        return value;
+    }
+    let places = 4 - value.abs().log10().floor() as i32;
+    if places <= 0 {
+        return value.round();
+    }
+    // As text and back: a multiple of a power of ten has no better form.
+    format!("{value:.*}", places.min(300).unsigned_abs() as usize).parse().unwrap_or(value)
 }
 
 /// The query whose lines belong to an alert.
@@ -205,7 +218,23 @@ fn explore_url(app: &Shared, rule: Option<&Rule>, logs: Option<&SourceQuery>, ra
 
 #[cfg(test)]
 mod tests {
-    use super::lines_counted;
+    use super::{lines_counted, readable};
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, want) in [
+            (21.547_619_047, 21.548),
+            (97.5, 97.5),
+            (1_234_567.0, 1_234_567.0),
+            (123_456.7, 123_457.0),
+            (0.000_123_456_78, 0.000_123_46),
+            (-2.0 / 3.0, -0.666_67),
+            (0.0, 0.0),
+            (f64::INFINITY, f64::INFINITY),
+        ] {
+            assert_eq!(readable(value), want, "{value}");
+        }
+    }
 
     #[test]
     fn the_lines_that_a_query_counts() {

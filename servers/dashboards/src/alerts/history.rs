@@ -52,6 +52,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) previous: Option<&'a str>,
     pub(crate) current: Option<&'a str>,
+    /// Also those that leave it normal for another reason: a rule that counts what is rare has many of them.
+    pub(crate) quiet: bool,
 }
 
 impl Wanted<'_> {
@@ -65,6 +67,7 @@ impl Wanted<'_> {
             && self.rule_uid.is_none_or(|uid| event.rule_uid == uid)
             && self.dashboard_uid.is_none_or(|uid| event.dashboard_uid == uid)
             && self.panel_id.is_none_or(|id| event.panel_id == id)
+            && (self.quiet || entry.previous().0 != entry.current().0)
             && self.labels.iter().all(|(name, value)| event.instance_labels.value(name) == value)
             && named(self.previous, entry.previous())
             && named(self.current, entry.current())
@@ -112,5 +115,38 @@ impl History {
     pub(crate) fn find(&self, wanted: &Wanted<'_>, limit: usize) -> Vec<Entry> {
         let entries = self.entries.read();
         entries.iter().rev().filter(|entry| wanted.fits(entry)).take(limit).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(at_ms: i64, previous: &str, current: &str) -> Entry {
+        let event = json!({
+            "schemaVersion": 1, "previous": previous, "current": current, "values": {"A": "1.5"}, "condition": "A",
+            "dashboardUID": "d", "panelID": 3, "fingerprint": "f", "ruleTitle": "t", "ruleUID": "u", "labels": {"a": "b"},
+        });
+        Entry { at_ms, folder_uid: "x".into(), group: "g".into(), event: serde_json::from_value(event).unwrap() }
+    }
+
+    #[tokio::test]
+    async fn changes_are_kept_and_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = History::open(dir.path()).unwrap();
+        let all =
+            vec![entry(1, "Normal", "Pending"), entry(2, "Pending", "Alerting"), entry(3, "Normal", "Normal (NoData)")];
+        history.add(all).await.unwrap();
+        let history = History::open(dir.path()).unwrap();
+        let times = |wanted: Wanted<'_>| history.find(&wanted, 10).iter().map(|entry| entry.at_ms).collect::<Vec<_>>();
+        assert_eq!(times(Wanted::default()), [2, 1]);
+        assert_eq!(times(Wanted { quiet: true, ..Wanted::default() }), [3, 2, 1]);
+        assert_eq!(times(Wanted { current: Some("alerting"), ..Wanted::default() }), [2]);
+        assert_eq!(times(Wanted { from_ms: Some(1), to_ms: Some(1), rule_uid: Some("u"), ..Wanted::default() }), [1]);
+        assert_eq!(times(Wanted { labels: vec![("a".into(), "c".into())], ..Wanted::default() }), [0i64; 0]);
+        assert_eq!(times(Wanted { dashboard_uid: Some("d"), panel_id: Some(3), ..Wanted::default() }), [2, 1]);
+        assert_eq!(history.find(&Wanted { quiet: true, ..Wanted::default() }, 1)[0].current(), ("Normal", "NoData"));
     }
 }

@@ -121,6 +121,7 @@ pub(crate) fn routes(app: &Shared) -> Routes {
             &["/api/public/dashboards/{token}", "/api/dashboards/uid/{uid}/public-dashboards"],
         )
         .not_built("API keys (service accounts have tokens instead)", &["/api/auth/keys", "/api/auth/keys/{id}"])
+        .not_built("Backtesting of rules", &["/api/v1/rule/backtest"])
         .not_built("Pictures of panels", &["/render/{*path}"])
         .not_built("Live channels", &["/api/live/ws"])
 }

@@ -63,6 +63,7 @@ async fn history(State(app): State<Shared>, params: Params) -> ApiResult {
         labels: params.prefixed("labels_"),
         previous: params.get("previous"),
         current: params.get("current"),
+        quiet: params.flag("all"),
     };
     let limit = params.count("limit", 1000, MAX_EVENTS)?;
     let events: Vec<Value> = app.alerts.history.find(&wanted, limit).iter().map(event_json).collect();
