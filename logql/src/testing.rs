@@ -130,7 +130,11 @@ impl LogSource for MemoryLogs {
         let mut order: Vec<usize> = (0..selection.units.len()).collect();
         match request.direction {
             Direction::Forward => order.sort_by_key(|i| selection.units[*i].min_ns),
-            Direction::Backward => order.sort_by_key(|i| std::cmp::Reverse(selection.units[*i].max_ns)),
+            Direction::Backward => {
+                // Of units that end at one time the one that came last is first.
+                order.reverse();
+                order.sort_by_key(|i| std::cmp::Reverse(selection.units[*i].max_ns));
+            }
         }
         selection.units = order.iter().map(|i| selection.units[*i]).collect();
         selection.logs = order.iter().map(|i| selection.ranges[*i]).collect();

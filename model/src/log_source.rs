@@ -88,7 +88,8 @@ pub trait LogSelection: Send + Sync {
     /// Label sets of the streams that have a unit.
     fn streams(&self) -> &[Labels];
 
-    /// The units: newest `max_ns` first for [`Direction::Backward`], oldest `min_ns` first for [`Direction::Forward`].
+    /// The units: newest `max_ns` first for [`Direction::Backward`], oldest `min_ns` first for [`Direction::Forward`]; units
+    /// of equal times in the order of their arrival, turned round for [`Direction::Backward`].
     fn units(&self) -> &[LogUnit];
 
     /// Replaces the content of `out` by the entries of unit `index` that are in the time range, oldest first, entries of one

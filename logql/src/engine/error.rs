@@ -91,6 +91,9 @@ pub enum QueryError {
     /// The function is not switched on.
     #[error("approx_topk is not enabled. See -limits.shard_aggregations")]
     ApproxTopkDisabled,
+    /// The function answers at one moment only.
+    #[error("approx_topk is only supported on instant queries")]
+    ApproxTopkRange,
     /// The time for the query was over.
     #[error("query timed out")]
     Timeout,
@@ -122,7 +125,9 @@ impl QueryError {
     /// What the caller can do about it.
     pub fn kind(&self) -> QueryErrorKind {
         match self {
-            Self::Parse(_) | Self::InstantLog | Self::Pipeline { .. } | Self::TooManyPoints => QueryErrorKind::Invalid,
+            Self::Parse(_) | Self::InstantLog | Self::Pipeline { .. } | Self::TooManyPoints | Self::ApproxTopkRange => {
+                QueryErrorKind::Invalid
+            }
             Self::TooManySeries { .. }
             | Self::RangeTooLong { .. }
             | Self::TooManyBytes { .. }

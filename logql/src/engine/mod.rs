@@ -15,6 +15,7 @@ use model::{Direction, LogSource};
 pub use error::{MatchingError, QueryError, QueryErrorKind};
 pub use stats::Stats;
 
+use crate::explain::PlanNode;
 use crate::label_set::LabelSet;
 use crate::logs::{LogParams, LogResult};
 use crate::syntax::ast::Expr;
@@ -138,6 +139,11 @@ impl<'a> Budget<'a> {
         if before.saturating_add(bytes as u64) > limit { Err(QueryError::TooMuchMemory { limit }) } else { Ok(()) }
     }
 
+    /// The clock for measuring.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.watch.now_ns()
+    }
+
     /// Gives memory back.
     pub(crate) fn give(&self, bytes: usize) {
         self.memory.fetch_sub(bytes as u64, Ordering::Relaxed);
@@ -190,6 +196,21 @@ impl Request {
             interval_ns: 0,
             categorize: false,
         }
+    }
+}
+
+impl Request {
+    fn log_params(&self) -> Result<LogParams, QueryError> {
+        let Time::Range { start_ns, end_ns, .. } = self.time else { return Err(QueryError::InstantLog) };
+        Ok(LogParams {
+            start_ns,
+            end_ns,
+            direction: self.direction,
+            limit: self.limit,
+            interval_ns: self.interval_ns,
+            categorize: self.categorize,
+            after: None,
+        })
     }
 }
 
@@ -267,20 +288,37 @@ impl Engine {
         context: &QueryContext<'_>,
     ) -> Result<QueryOutput, QueryError> {
         match expr {
-            Expr::Log(log) => {
-                let Time::Range { start_ns, end_ns, .. } = request.time else { return Err(QueryError::InstantLog) };
-                let params = LogParams {
-                    start_ns,
-                    end_ns,
-                    direction: request.direction,
-                    limit: request.limit,
-                    interval_ns: request.interval_ns,
-                    categorize: request.categorize,
-                    after: None,
-                };
-                crate::logs::query(source, log, &params, context)
-            }
+            Expr::Log(log) => crate::logs::query(source, log, &request.log_params()?, context),
             Expr::Metric(metric) => crate::metric::query(source, metric, request.time, &self.options, context),
+        }
+    }
+
+    /// How a query would be answered.
+    ///
+    /// # Errors
+    /// When a stage cannot be compiled, or the query cannot be evaluated at such times.
+    pub fn explain(&self, expr: &Expr, request: &Request, context: &QueryContext<'_>) -> Result<PlanNode, QueryError> {
+        match expr {
+            Expr::Log(log) => crate::logs::explain(log, &request.log_params()?, context),
+            Expr::Metric(metric) => crate::metric::explain(metric, request.time, &self.options, context),
+        }
+    }
+
+    /// Answers a query, and says how and what each part took. Slower than [`Self::query`]: each stage is timed for each
+    /// line, by the clock of the context's [`Watch`].
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub fn analyze(
+        &self,
+        source: &dyn LogSource,
+        expr: &Expr,
+        request: &Request,
+        context: &QueryContext<'_>,
+    ) -> Result<(QueryOutput, PlanNode), QueryError> {
+        match expr {
+            Expr::Log(log) => crate::logs::analyze(source, log, &request.log_params()?, context),
+            Expr::Metric(metric) => crate::metric::analyze(source, metric, request.time, &self.options, context),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Queries of entries: the newest or oldest that pass a pipeline, or all of them in order.
 
+mod ordered;
 mod stream;
 
 use std::collections::HashMap;
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use model::{Direction, LogSource};
 
 use crate::engine::{QueryContext, QueryError, QueryOutput, Stats, Value};
+use crate::explain::{self, Measured, PlanNode, StageMeasure};
 use crate::label_set::LabelSet;
-use crate::pipeline::compile::{OrderedStage, compile};
+use crate::pipeline::compile::{Compiled, OrderedStage, compile};
 use crate::pipeline::label_sets::EntryLabels;
 use crate::syntax::ast::LogExpr;
+pub(crate) use ordered::Ordered;
 use stream::EntryStream;
 pub(crate) use stream::{memory, metadata_bytes};
 
@@ -80,13 +83,47 @@ pub(crate) fn query(
     params: &LogParams,
     context: &QueryContext<'_>,
 ) -> Result<QueryOutput, QueryError> {
+    let compiled = compile(&expr.stages, None, context.timestamp())?;
+    collect(source, expr, compiled, params, context).map(|(output, _)| output)
+}
+
+/// The plan of a query of entries.
+pub(crate) fn explain(expr: &LogExpr, params: &LogParams, context: &QueryContext<'_>) -> Result<PlanNode, QueryError> {
+    let compiled = compile(&expr.stages, None, context.timestamp())?;
+    Ok(explain::log(expr, params, &compiled, None))
+}
+
+/// Answers a query of entries and tells what its stages took.
+pub(crate) fn analyze(
+    source: &dyn LogSource,
+    expr: &LogExpr,
+    params: &LogParams,
+    context: &QueryContext<'_>,
+) -> Result<(QueryOutput, PlanNode), QueryError> {
+    let mut compiled = compile(&expr.stages, None, context.timestamp())?;
+    compiled.measure();
+    let began = context.watch.now_ns();
+    let (output, stages) = collect(source, expr, compiled.clone(), params, context)?;
+    let time_ns = context.watch.now_ns().saturating_sub(began);
+    let measured = Measured { time_ns, lines_in: Some(output.stats.lines), out: output.stats.entries_returned };
+    let plan = explain::log(expr, params, &compiled, Some((measured, &stages)));
+    Ok((output, plan))
+}
+
+fn collect(
+    source: &dyn LogSource,
+    expr: &LogExpr,
+    compiled: Compiled,
+    params: &LogParams,
+    context: &QueryContext<'_>,
+) -> Result<(QueryOutput, Vec<StageMeasure>), QueryError> {
     let mut streams: Vec<StreamEntries> = Vec::new();
     let mut by_labels: HashMap<LabelSet, usize, foldhash::fast::FixedState> = HashMap::default();
     let mut count = 0usize;
     let mut cursor = None;
     let mut bytes = 0u64;
     let limit = context.limits.max_memory_bytes;
-    let (stats, warnings) = run(source, expr, params, context, params.limit, |entry, at| {
+    let mut take = |entry: Entry, at: Cursor| {
         let labels = match &entry.labels.categories {
             Some(categories) => &categories.stream,
             None => &entry.labels.all,
@@ -104,14 +141,15 @@ pub(crate) fn query(
         count += 1;
         cursor = Some(at);
         if bytes > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    };
+    let (stats, warnings, measures) = run_compiled(source, expr, compiled, params, context, params.limit, &mut take)?;
     if bytes > limit {
         return Err(QueryError::TooMuchMemory { limit });
     }
     streams.sort_by_cached_key(|stream| stream.labels.to_string());
     let stats = Stats { entries_returned: count as u64, ..stats };
     let next = cursor.filter(|_| count >= params.limit);
-    Ok(QueryOutput { value: Value::Streams(LogResult { streams, next }), stats, warnings })
+    Ok((QueryOutput { value: Value::Streams(LogResult { streams, next }), stats, warnings }, measures))
 }
 
 /// Calls `sink` with each entry that passes, in the order asked for, until it breaks or there are no more. Memory is
@@ -139,6 +177,19 @@ fn run(
     mut sink: impl FnMut(Entry, Cursor) -> ControlFlow<()>,
 ) -> Result<(Stats, Vec<String>), QueryError> {
     let compiled = compile(&expr.stages, None, context.timestamp())?;
+    run_compiled(source, expr, compiled, params, context, limit, &mut sink)
+        .map(|(stats, warnings, _)| (stats, warnings))
+}
+
+fn run_compiled(
+    source: &dyn LogSource,
+    expr: &LogExpr,
+    compiled: Compiled,
+    params: &LogParams,
+    context: &QueryContext<'_>,
+    limit: usize,
+    sink: &mut dyn FnMut(Entry, Cursor) -> ControlFlow<()>,
+) -> Result<(Stats, Vec<String>, Vec<StageMeasure>), QueryError> {
     let mut picker = Picker::new(params, compiled.ordered.clone());
     let mut stream = EntryStream::open(source, &expr.selector.matchers, compiled, params, context)?;
     let mut count = 0;
@@ -146,12 +197,15 @@ fn run(
         && let Some(entry) = stream.next()?
     {
         let Some(cursor) = picker.pick(&entry) else { continue };
+        stream.check_memory(picker.ordered.bytes())?;
         count += 1;
         if picker.is_far(&entry) && sink(entry, cursor).is_break() {
             break;
         }
     }
-    Ok(stream.finish())
+    let measures = stream.measures();
+    let (stats, warnings) = stream.finish();
+    Ok((stats, warnings, measures))
 }
 
 /// What is decided on entries in their final order.
@@ -161,24 +215,12 @@ struct Picker<'a> {
     /// Entries seen of the time of the last one.
     same_time: u64,
     seen_ns: Option<i64>,
-    stages: Vec<OrderedState>,
-}
-
-enum OrderedState {
-    Distinct { labels: Vec<String>, seen: std::collections::HashSet<Vec<String>> },
-    Dedup { last: HashMap<LabelSet, Box<str>> },
+    ordered: Ordered,
 }
 
 impl<'a> Picker<'a> {
     fn new(params: &'a LogParams, stages: Vec<OrderedStage>) -> Self {
-        let stages = stages
-            .into_iter()
-            .map(|stage| match stage {
-                OrderedStage::Distinct(labels) => OrderedState::Distinct { labels, seen: Default::default() },
-                OrderedStage::Dedup => OrderedState::Dedup { last: HashMap::new() },
-            })
-            .collect();
-        Self { params, last_ns: None, same_time: 0, seen_ns: None, stages }
+        Self { params, last_ns: None, same_time: 0, seen_ns: None, ordered: Ordered::new(stages) }
     }
 
     /// Where the result stands after the entry, if it belongs to it.
@@ -190,7 +232,7 @@ impl<'a> Picker<'a> {
         if earlier.is_some_and(|after| self.same_time <= after.count) {
             return None;
         }
-        if !self.stages.iter_mut().all(|stage| stage.is_first(entry)) {
+        if !self.ordered.is_first(entry) {
             return None;
         }
         Some(Cursor { timestamp_ns: at, count: self.same_time })
@@ -209,28 +251,5 @@ impl<'a> Picker<'a> {
             self.last_ns = Some(at);
         }
         far
-    }
-}
-
-impl OrderedState {
-    /// Whether nothing like the entry came before it.
-    fn is_first(&mut self, entry: &Entry) -> bool {
-        match self {
-            Self::Distinct { labels, seen } => {
-                let values = labels.iter().map(|label| entry.labels.all.get(label).unwrap_or("").to_owned());
-                seen.insert(values.collect())
-            }
-            Self::Dedup { last } => match last.get_mut(&entry.labels.all) {
-                Some(line) if *line == entry.line => false,
-                Some(line) => {
-                    line.clone_from(&entry.line);
-                    true
-                }
-                None => {
-                    last.insert(entry.labels.all.clone(), entry.line.clone());
-                    true
-                }
-            },
-        }
     }
 }

@@ -16,6 +16,7 @@ use model::{Direction, LogColumns, LogSelect, LogSelection, LogSource, LogUnit, 
 use super::{Entry, LogParams};
 use crate::engine::workers::for_each;
 use crate::engine::{Budget, QueryContext, QueryError, Stats};
+use crate::explain::StageMeasure;
 use crate::pipeline::compile::Compiled;
 use crate::pipeline::label_sets::{EntryLabels, LabelSets};
 
@@ -25,6 +26,8 @@ const MAX_WINDOW_BYTES: u64 = 64 << 20;
 const MAX_WINDOW_UNITS: usize = 256;
 /// Most bytes of units to keep in memory between windows; others are read again.
 const MAX_KEPT_BYTES: usize = 256 << 20;
+/// Most bytes of label sets that a thread remembers.
+const MAX_SETS_BYTES: usize = 64 << 20;
 /// Lines between two looks at the watch.
 const CHECK_LINES: usize = 4096;
 
@@ -158,6 +161,21 @@ impl<'a> EntryStream<'a> {
         }
     }
 
+    /// What the stages took, if their measuring was asked for.
+    pub(super) fn measures(&self) -> Vec<StageMeasure> {
+        let mut all = Vec::new();
+        for measures in self.workers.iter().filter_map(|worker| worker.compiled.measures.as_ref()) {
+            StageMeasure::merge(&mut all, measures);
+        }
+        all
+    }
+
+    /// An error if `bytes` more than what the stream itself takes are too much.
+    pub(super) fn check_memory(&self, bytes: usize) -> Result<(), QueryError> {
+        let limit = self.budget.limits().max_memory_bytes;
+        if bytes as u64 > limit { Err(QueryError::TooMuchMemory { limit }) } else { Ok(()) }
+    }
+
     /// What it took, and what was left out.
     pub(super) fn finish(mut self) -> (Stats, Vec<String>) {
         let mut stats = Stats::default();
@@ -251,7 +269,7 @@ impl<'a> EntryStream<'a> {
             }
             budget.take(memory(&columns))?;
             worker.bind(units[active.unit].stream, &**selection);
-            worker.compiled.rows(&columns, &mut active.rows);
+            worker.compiled.find_rows(&columns, &mut active.rows, budget);
             if !active.counted {
                 active.counted = true;
                 worker.stats.units += 1;
@@ -378,7 +396,7 @@ impl Active {
                 budget.check()?;
                 budget.take(std::mem::take(&mut bytes))?;
             }
-            if !worker.compiled.run(columns, self.rows[at]) {
+            if !worker.compiled.run_with(columns, self.rows[at], budget) {
                 continue;
             }
             let pipeline = &worker.compiled.pipeline;
@@ -394,6 +412,10 @@ impl Active {
             });
         }
         budget.take(bytes)?;
+        if worker.sets.bytes() > MAX_SETS_BYTES {
+            // Entries keep the sets they need.
+            worker.sets.clear();
+        }
         self.left -= range.len();
         Ok(())
     }

@@ -12,6 +12,7 @@ use model::LogSource;
 use crate::engine::{
     Budget, EngineOptions, QueryContext, QueryError, QueryOutput, Sample, SeriesPoints, Stats, Time, Value,
 };
+use crate::explain::{self, PlanNode, Profile};
 use crate::syntax::ast::{MetricExpr, VectorOp};
 use crate::vector::{Series, aggregate, binary};
 use grid::{Steps, is_present};
@@ -27,6 +28,8 @@ pub(crate) struct Environment<'a> {
     pub(crate) threads: usize,
     pub(crate) stats: Stats,
     pub(crate) warnings: Vec<String>,
+    /// What nodes take, if it is asked for.
+    pub(crate) profile: Option<Profile>,
     bytes: u64,
 }
 
@@ -50,17 +53,66 @@ pub(crate) fn query(
     options: &EngineOptions,
     context: &QueryContext<'_>,
 ) -> Result<QueryOutput, QueryError> {
-    check_ranges(expr, context.limits.max_range_ns)?;
+    run(source, expr, time, options, context, false).map(|(output, _)| output)
+}
+
+/// The plan of a query of numbers.
+pub(crate) fn explain(
+    expr: &MetricExpr,
+    time: Time,
+    options: &EngineOptions,
+    context: &QueryContext<'_>,
+) -> Result<PlanNode, QueryError> {
+    check(expr, time, options, context)?;
+    steps(time, options)?;
+    match expr {
+        MetricExpr::Literal(value, _) => Ok(literal_plan(*value)),
+        expr => Ok(explain::metric(&plan::plan(expr, options, context)?, None)),
+    }
+}
+
+/// Answers a query of numbers and tells what its parts took.
+pub(crate) fn analyze(
+    source: &dyn LogSource,
+    expr: &MetricExpr,
+    time: Time,
+    options: &EngineOptions,
+    context: &QueryContext<'_>,
+) -> Result<(QueryOutput, PlanNode), QueryError> {
+    run(source, expr, time, options, context, true)
+}
+
+fn literal_plan(value: f64) -> PlanNode {
+    PlanNode { operation: value.to_string(), ..PlanNode::default() }
+}
+
+fn run(
+    source: &dyn LogSource,
+    expr: &MetricExpr,
+    time: Time,
+    options: &EngineOptions,
+    context: &QueryContext<'_>,
+    measure: bool,
+) -> Result<(QueryOutput, PlanNode), QueryError> {
+    check(expr, time, options, context)?;
     let steps = steps(time, options)?;
     let output = |value, stats, warnings| QueryOutput { value, stats, warnings };
     if let MetricExpr::Literal(value, _) = expr {
-        return Ok(output(literal(*value, time, steps), Stats::default(), Vec::new()));
+        let output = output(literal(*value, time, steps), Stats::default(), Vec::new());
+        return Ok((output, literal_plan(*value)));
     }
     let node = plan::plan(expr, options, context)?;
     let budget = Budget::new(context);
     let threads = context.threads.max(1);
-    let mut env =
-        Environment { source, budget: &budget, threads, stats: Stats::default(), warnings: Vec::new(), bytes: 0 };
+    let mut env = Environment {
+        source,
+        budget: &budget,
+        threads,
+        stats: Stats::default(),
+        warnings: Vec::new(),
+        profile: measure.then(Profile::default),
+        bytes: 0,
+    };
     let mut series = evaluate(&node, &mut env, steps)?;
     series.retain(|one| one.values.iter().any(|value| is_present(*value)));
     let limit = context.limits.max_series;
@@ -79,18 +131,26 @@ pub(crate) fn query(
         Value::Matrix(series) => series.iter().map(|one| one.points.len() as u64).sum(),
         _ => 0,
     };
-    Ok(output(value, env.stats, env.warnings))
+    let plan = if measure { explain::metric(&node, env.profile.as_ref()) } else { PlanNode::default() };
+    Ok((output(value, env.stats, env.warnings), plan))
 }
 
-fn check_ranges(expr: &MetricExpr, limit_ns: i64) -> Result<(), QueryError> {
+/// What can be wrong with a query before it runs.
+fn check(expr: &MetricExpr, time: Time, options: &EngineOptions, context: &QueryContext<'_>) -> Result<(), QueryError> {
+    let limit_ns = context.limits.max_range_ns;
     let mut longest = 0;
+    let mut approximate = false;
     expr.visit(&mut |node| {
+        approximate |= matches!(node, MetricExpr::Vector(v) if v.op == VectorOp::ApproxTopk);
         longest = longest.max(match node {
             MetricExpr::Range(node) => node.range.range_ns,
             MetricExpr::Subquery(node) => node.range_ns,
             _ => 0,
         });
     });
+    if approximate && options.approx_topk && matches!(time, Time::Range { .. }) {
+        return Err(QueryError::ApproxTopkRange);
+    }
     if limit_ns > 0 && longest > limit_ns {
         return Err(QueryError::RangeTooLong { range_ns: longest, limit_ns });
     }
@@ -162,6 +222,16 @@ fn sorts(expr: &MetricExpr) -> bool {
 /// The numbers of a part of the plan.
 pub(crate) fn evaluate(node: &Node, env: &mut Environment<'_>, steps: Steps) -> Result<Vec<Series>, QueryError> {
     env.budget.check()?;
+    let budget = env.budget;
+    let number = env.profile.as_mut().map(|profile| profile.begin(budget));
+    let series = evaluate_node(node, env, steps)?;
+    if let (Some(profile), Some(number)) = (&mut env.profile, number) {
+        profile.end(number, series.len(), budget);
+    }
+    Ok(series)
+}
+
+fn evaluate_node(node: &Node, env: &mut Environment<'_>, steps: Steps) -> Result<Vec<Series>, QueryError> {
     match node {
         Node::Range(node) => node.evaluate(env, steps),
         Node::Aggregate { op, parameter, grouping, inner } => {

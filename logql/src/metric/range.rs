@@ -162,6 +162,9 @@ impl RangeNode {
         };
         let threads = env.threads.min(order.len()).max(1);
         let mut workers: Vec<Worker<A>> = (0..threads).map(|_| Worker::new(self, request.skip_metadata)).collect();
+        if env.profile.is_some() {
+            workers.iter_mut().for_each(|worker| worker.compiled.measure());
+        }
         let budget = env.budget;
         for_each(&mut workers, order.len(), |worker, index| {
             budget.check()?;
@@ -171,6 +174,9 @@ impl RangeNode {
         env.stats.streams += hashes.len() as u64;
         for worker in workers {
             env.stats.add(&worker.stats);
+            if let (Some(profile), Some(measures)) = (&mut env.profile, &worker.compiled.measures) {
+                profile.stages(measures);
+            }
             env.warnings.extend(worker.warnings.iter().cloned());
             worker.into_series(&mut all);
         }
@@ -179,13 +185,13 @@ impl RangeNode {
     }
 
     /// Whether the text of lines is looked at.
-    fn needs_lines(&self) -> bool {
+    pub(crate) fn needs_lines(&self) -> bool {
         matches!(self.op, RangeOp::Bytes | RangeOp::BytesRate)
             || self.compiled.pipeline.stages.iter().any(|stage| stage.looks_at_line())
     }
 
     /// Whether labels of entries are looked at, grouping aside.
-    fn needs_metadata(&self) -> bool {
+    pub(crate) fn needs_metadata(&self) -> bool {
         self.unwrap.is_some()
             || self.field.is_some()
             || self.compiled.pipeline.stages.iter().any(|stage| stage.looks_at_labels())
@@ -330,7 +336,7 @@ impl<A: Accumulator> Worker<A> {
         self.stats.line_bytes += columns.lines.iter().map(|(s, e)| u64::from(e.saturating_sub(*s))).sum::<u64>();
         self.stats.metadata_bytes += metadata_bytes(&columns);
         let mut rows = std::mem::take(&mut self.rows);
-        self.compiled.rows(&columns, &mut rows);
+        self.compiled.find_rows(&columns, &mut rows, budget);
         let one_series = plain && (no_metadata || columns.metadata.is_empty() || self.key_is_stream(task));
         let hash = task.hashes[unit.stream as usize];
         let result = if one_series && self.compiled.only_line_filters() {
@@ -490,7 +496,7 @@ impl<A: Accumulator> Worker<A> {
             if time > until {
                 (cover, until) = task.grid.cover(time);
             }
-            if cover.is_empty() || !self.compiled.run(columns, *row) {
+            if cover.is_empty() || !self.compiled.run_with(columns, *row, budget) {
                 continue;
             }
             let Some((value, hash)) = self.value(task.node, unit, hash) else { continue };

@@ -27,6 +27,8 @@ use super::stages::pattern::PatternStage;
 use super::stages::regexp::RegexpStage;
 use super::stages::{Stage, template};
 use super::state::LineState;
+use crate::engine::Budget;
+use crate::explain::StageMeasure;
 use crate::syntax::ParseError;
 use crate::syntax::ast::{self, LabelFilter, LabelFormatValue, StageKind, Unwrap};
 
@@ -39,6 +41,10 @@ pub(crate) struct Compiled {
     pub(crate) first: usize,
     /// Lists of texts: a line that passes contains at least one of each.
     pub(crate) needles: Vec<Vec<String>>,
+    /// What the stages are in the query, for plans.
+    pub(crate) texts: Vec<String>,
+    /// What the stages took, if it is asked for.
+    pub(crate) measures: Option<Vec<StageMeasure>>,
     /// What the filters of labels say of lines.
     derived: Vec<Derived>,
     /// Stages that need the entries in their final order.
@@ -89,8 +95,12 @@ pub(crate) fn compile(
         }
     }
     let body = reorder(body);
+    let mut texts = Vec::new();
     for part in &body {
-        compiled.extend(compile_part(part, &mut names, now)?);
+        if let Some(stage) = compile_part(part, &mut names, now)? {
+            compiled.push(stage);
+            texts.push(part.to_string());
+        }
     }
     let mut unwrap_filters = Vec::new();
     if let Some(unwrap) = wanted.and_then(|wanted| wanted.unwrap) {
@@ -113,7 +123,7 @@ pub(crate) fn compile(
     let derived = derive(&compiled, &state.names);
     let pipeline =
         Pipeline { stages: compiled, hints, state, stream: Labels::empty(), generation: 0, skip_metadata: false };
-    Ok(Compiled { pipeline, scanner, first, needles, derived, ordered, unwrap_filters })
+    Ok(Compiled { pipeline, texts, measures: None, scanner, first, needles, derived, ordered, unwrap_filters })
 }
 
 /// The stages that need the final order, which stand at the end.
@@ -141,6 +151,17 @@ fn stage_error(offset: usize, stage: &str, error: impl std::fmt::Display) -> Par
 enum Part<'a> {
     LineFilters(Vec<&'a ast::Stage>),
     Other(&'a ast::Stage),
+}
+
+impl std::fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LineFilters(filters) => {
+                f.write_str(&filters.iter().map(|stage| stage.to_string()).collect::<Vec<_>>().join(" "))
+            }
+            Self::Other(stage) => stage.fmt(f),
+        }
+    }
 }
 
 /// Moves line filters before stages that leave the line alone.
@@ -174,11 +195,11 @@ fn reorder(stages: &[ast::Stage]) -> Vec<Part<'_>> {
 fn compile_part(part: &Part<'_>, names: &mut Names, now: jiff::Timestamp) -> Result<Option<Stage>, ParseError> {
     let stage = match part {
         Part::LineFilters(filters) => {
-            let text = || filters.iter().map(|stage| stage.to_string()).collect::<Vec<_>>().join(" ");
             let mut tests = Vec::new();
             for stage in filters {
                 let StageKind::LineFilter(filter) = &stage.kind else { continue };
-                let test = LineTest::new(filter).map_err(|e| stage_error(stage.span.start as usize, &text(), e))?;
+                let test =
+                    LineTest::new(filter).map_err(|e| stage_error(stage.span.start as usize, &part.to_string(), e))?;
                 if !test.passes_all() {
                     tests.push(test);
                 }
@@ -389,6 +410,28 @@ impl Compiled {
         source.select(&request)
     }
 
+    /// [`Self::rows`] for a query that may be measured.
+    pub(crate) fn find_rows(&mut self, columns: &LogColumns, rows: &mut Vec<u32>, budget: &Budget<'_>) {
+        if self.measures.is_none() || self.first == 0 {
+            return self.rows(columns, rows);
+        }
+        let began = budget.now_ns();
+        self.rows(columns, rows);
+        let took = budget.now_ns().saturating_sub(began);
+        if let Some(measure) = self.measures.as_mut().and_then(|measures| measures.first_mut()) {
+            measure.add(columns.len(), rows.len(), took);
+        }
+    }
+
+    /// [`Self::run`] for a query that may be measured.
+    #[inline]
+    pub(crate) fn run_with(&mut self, columns: &LogColumns, row: u32, budget: &Budget<'_>) -> bool {
+        if self.measures.is_some() {
+            return self.run_measured(columns, row, || budget.now_ns());
+        }
+        self.run(columns, row)
+    }
+
     /// Runs the stages behind those filters over one entry.
     #[inline]
     pub(crate) fn run(&mut self, columns: &LogColumns, row: u32) -> bool {
@@ -401,18 +444,37 @@ impl Compiled {
         if !self.pipeline.hints.no_labels {
             return;
         }
-        self.pipeline.stages.retain(|stage| {
-            !matches!(
-                stage,
-                Stage::Json(_)
-                    | Stage::JsonFields(_)
-                    | Stage::Logfmt(_)
-                    | Stage::LogfmtFields(_)
-                    | Stage::Regexp(_)
-                    | Stage::Pattern(_)
-                    | Stage::Unpack(_)
-            )
-        });
+        let mut stages = self.pipeline.stages.iter();
+        self.texts.retain(|_| stages.next().is_none_or(|stage| !stage.is_parser()));
+        self.pipeline.stages.retain(|stage| !stage.is_parser());
+    }
+
+    /// Measures stages from now on.
+    pub(crate) fn measure(&mut self) {
+        self.measures = Some(vec![StageMeasure::default(); self.pipeline.stages.len()]);
+    }
+
+    /// The same as [`Self::run`], and measures.
+    fn run_measured(&mut self, columns: &LogColumns, row: u32, now_ns: impl Fn() -> u64) -> bool {
+        let pipeline = &mut self.pipeline;
+        pipeline.start(columns, row as usize);
+        let mut at = now_ns();
+        let measures = self.measures.as_deref_mut().unwrap_or(&mut []);
+        for (stage, measure) in pipeline.stages.iter_mut().zip(measures).skip(self.first) {
+            let passes = stage.run(&mut pipeline.state, &columns.text, &pipeline.hints);
+            let then = now_ns();
+            measure.add(1, usize::from(passes), then.saturating_sub(at));
+            at = then;
+            if !passes {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The lists of words that follow from filters of labels.
+    pub(crate) fn derived_words(&self) -> impl Iterator<Item = &Vec<String>> {
+        self.derived.iter().map(|derived| &derived.words)
     }
 
     /// Whether nothing is left to do for lines that pass the filters at the beginning.

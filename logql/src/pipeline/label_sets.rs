@@ -66,6 +66,11 @@ impl LabelSets {
         Self { categorize, ..Self::default() }
     }
 
+    /// Forgets all sets.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { generation: self.generation, ..Self::new(self.categorize) };
+    }
+
     /// Bytes of memory, about.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -113,6 +113,11 @@ impl Names {
         NameId(id)
     }
 
+    /// The names whose extraction the query asks for; none: all.
+    pub(crate) fn wanted_names(&self) -> impl Iterator<Item = &str> {
+        self.wanted.iter().map(|name| &**name)
+    }
+
     /// Number of a name that was met before.
     pub(crate) fn find(&self, text: &str) -> Option<NameId> {
         self.table.find(Self::hash(text), |id| &*self.names[*id as usize].text == text).map(|id| NameId(*id))

@@ -8,13 +8,13 @@ use model::number::quote;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     /// Go: wrong form, or more than 64 bits of nanoseconds.
-    #[error("time: invalid duration {}", quote(.0))]
+    #[error("time: invalid duration {}", quote_bytes(.0))]
     Go(String),
     /// Go: a number without a unit.
-    #[error("time: missing unit in duration {}", quote(.0))]
+    #[error("time: missing unit in duration {}", quote_bytes(.0))]
     GoMissingUnit(String),
     /// Go: no such unit.
-    #[error("time: unknown unit {} in duration {}", quote(unit), quote(text))]
+    #[error("time: unknown unit {} in duration {}", quote_bytes(unit), quote_bytes(text))]
     GoUnit {
         /// The unit that was found.
         unit: String,
@@ -38,6 +38,21 @@ pub enum DurationError {
     /// Prometheus: more than 292 years.
     #[error("duration out of range")]
     OutOfRange,
+}
+
+/// A text in quotes as errors of Go's `time` have it: what is not ASCII, and control characters, byte by byte.
+fn quote_bytes(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for byte in text.bytes() {
+        match byte {
+            0x80.. | ..0x20 => quoted.push_str(&format!("\\x{byte:02x}")),
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            _ => quoted.push(char::from(byte)),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Reads nanoseconds as Go's `time.ParseDuration`: signed sequence of decimal numbers with `ns us µs ms s m h`.
@@ -264,6 +279,7 @@ mod tests {
         let bad = [
             ("", "time: invalid duration \"\""),
             ("notaduration", "time: invalid duration \"notaduration\""),
+            ("é\t\"", "time: invalid duration \"\\xc3\\xa9\\x09\\\"\""),
             ("3", "time: missing unit in duration \"3\""),
             ("1d", "time: unknown unit \"d\" in duration \"1d\""),
             ("1 s", "time: unknown unit \" s\" in duration \"1 s\""),

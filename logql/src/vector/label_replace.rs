@@ -25,6 +25,13 @@ impl LabelReplace {
         })
     }
 
+    /// The arguments.
+    pub(crate) fn describe(&self) -> String {
+        use model::number::quote;
+        let Self { regex, destination, replacement, source } = self;
+        format!("{} = {} from {} =~ {}", destination, quote(replacement), source, quote(regex.as_str()))
+    }
+
     /// Writes the label where the expression matches the whole value of the source label. Labels with an empty value go.
     pub(crate) fn apply(&self, mut series: Vec<Series>) -> Vec<Series> {
         let mut groups = Groups::default();

@@ -13,7 +13,7 @@ pub(crate) struct LabelFormatStage {
     formats: Vec<Format>,
     snapshot: Snapshot,
     out: Vec<u8>,
-    now: jiff::Timestamp,
+    pub(crate) now: jiff::Timestamp,
 }
 
 #[derive(Clone)]

@@ -13,7 +13,7 @@ pub(crate) struct LineFormatStage {
     single: Option<NameId>,
     snapshot: Snapshot,
     out: Vec<u8>,
-    now: jiff::Timestamp,
+    pub(crate) now: jiff::Timestamp,
 }
 
 impl LineFormatStage {

@@ -67,6 +67,29 @@ impl Stage {
         }
     }
 
+    /// Makes labels of the line.
+    pub(crate) fn is_parser(&self) -> bool {
+        matches!(
+            self,
+            Self::Json(_)
+                | Self::JsonFields(_)
+                | Self::Logfmt(_)
+                | Self::LogfmtFields(_)
+                | Self::Regexp(_)
+                | Self::Pattern(_)
+                | Self::Unpack(_)
+        )
+    }
+
+    /// Sets what `now` gives in templates.
+    pub(crate) fn set_now(&mut self, now: jiff::Timestamp) {
+        match self {
+            Self::LineFormat(stage) => stage.now = now,
+            Self::LabelFormat(stage) => stage.now = now,
+            _ => {}
+        }
+    }
+
     /// Forgets numbers of names that the query does not mention.
     pub(crate) fn forget_names(&mut self) {
         match self {
