@@ -162,6 +162,81 @@ fn main() {
     query("json 5xx", job("api"), &["\"status\":5"], Some(truth.json_5xx));
     query("logfmt errors", job("gateway"), &["level=error"], Some(truth.logfmt_errors));
     query("common word", job("nginx"), &["GET"], None);
+
+    let timed = |what: &str, work: &dyn Fn() -> u64| {
+        let mut times = Vec::new();
+        let mut answer = 0;
+        for _ in 0..3 {
+            let before = cpu();
+            answer = work();
+            times.push((cpu() - before) * 1e3);
+        }
+        println!("{what}: {answer}; CPU ms {times:.2?}");
+        answer
+    };
+    let newest = LogSelect {
+        matchers: job("nginx"),
+        start_ns: from,
+        end_ns: to,
+        needles: vec![vec!["GET".to_owned()]],
+        ..LogSelect::default()
+    };
+    let found = timed("common word, newest 100 lines", &|| newest_lines(&db, &newest, 100) as u64);
+    assert_eq!(found, 100);
+    let all = LogSelect { start_ns: from, end_ns: to, ..LogSelect::default() };
+    let counted = timed("lines of each stream and minute, without lines", &|| count_minutes(&db, &all));
+    let volumes = || db.volumes(&[], from, to).expect("volumes are known");
+    let summed = timed("volumes of all streams: bytes", &|| volumes().iter().map(|volume| volume.bytes).sum());
+    if !reuse {
+        assert_eq!((counted, summed), (truth.lines, truth.bytes));
+    }
+    drop(db);
+    let before = (Instant::now(), cpu());
+    let db = Db::open(&dir, options).expect("the store opens");
+    println!("open: CPU {:.1} ms, wall {:.1} ms", (cpu() - before.1) * 1e3, before.0.elapsed().as_secs_f64() * 1e3);
+    let line = [PushEntry { timestamp_ns: to, line: "a line that was pushed just now", metadata: &[] }];
+    let wanted = LogSelect { start_ns: to, end_ns: to + 1, needles: vec![vec!["just now".to_owned()]], ..newest };
+    let before = Instant::now();
+    db.push(&[PushStream { key: StreamKey::Raw { text: &keys[0], resolve: &resolve }, entries: &line }], to)
+        .expect("the line is taken");
+    assert_eq!(newest_lines(&db, &LogSelect { matchers: Vec::new(), ..wanted }, 1), 1);
+    println!("push to visible, synced: wall {:.2} ms", before.elapsed().as_secs_f64() * 1e3);
+}
+
+/// Reads units until nothing newer can come; returns the number of lines found, at most `limit`.
+fn newest_lines(db: &Db, request: &LogSelect, limit: usize) -> usize {
+    let selection = db.select(request).expect("the selection is made");
+    let mut columns = LogColumns::new();
+    let mut newest: Vec<i64> = Vec::new();
+    for (index, unit) in selection.units().iter().enumerate() {
+        if newest.len() >= limit && newest[limit - 1] > unit.max_ns {
+            break;
+        }
+        selection.read(index, &mut columns).expect("the unit is read");
+        let passes = |row: &usize| {
+            let line = columns.line(*row);
+            request.needles.iter().all(|group| group.iter().any(|needle| line.contains(needle.as_str())))
+        };
+        newest.extend((0..columns.len()).filter(passes).map(|row| columns.timestamps[row]));
+        newest.sort_unstable_by_key(|timestamp| std::cmp::Reverse(*timestamp));
+        newest.truncate(limit);
+    }
+    newest.len()
+}
+
+/// What `count_over_time` in steps of a minute asks for.
+fn count_minutes(db: &Db, request: &LogSelect) -> u64 {
+    const MINUTE_NS: i64 = 60_000_000_000;
+    let selection = db.select(request).expect("the selection is made");
+    let mut sum = 0;
+    for (index, unit) in selection.units().iter().enumerate() {
+        let mut start_ns = (unit.min_ns - 1).div_euclid(MINUTE_NS) * MINUTE_NS + 1;
+        while start_ns <= unit.max_ns {
+            sum += selection.count(index, start_ns, start_ns + MINUTE_NS).expect("counts are known");
+            start_ns += MINUTE_NS;
+        }
+    }
+    sum
 }
 
 fn count_lines(db: &Db, request: &LogSelect) -> (u64, u64) {

@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use super::column::{Condition, Decoded, OwnedCondition, Rows, Test, Verdict, prepare};
 use super::directory::{Directory, Pages, TableInfo};
+use super::words::WordHits;
 use crate::error::Error;
 use crate::needles::Needles;
 
@@ -24,6 +25,7 @@ type Way<'n> = Vec<(usize, Condition<'n>)>;
 pub(crate) struct Plan {
     needles: Arc<Needles>,
     templates: Vec<OnceLock<TemplatePlan>>,
+    hits: WordHits,
 }
 
 /// What is known of the lines of a template.
@@ -42,7 +44,7 @@ type PreparedWay = Vec<(usize, OwnedCondition, Test)>;
 
 impl Plan {
     pub(super) fn new(needles: Arc<Needles>, templates: usize) -> Self {
-        Self { needles, templates: (0..templates).map(|_| OnceLock::new()).collect() }
+        Self { needles, templates: (0..templates).map(|_| OnceLock::new()).collect(), hits: WordHits::default() }
     }
 
     /// What is known of a template.
@@ -71,7 +73,7 @@ impl Plan {
             for needle in group {
                 let Some(ways) = ways(&literals, needle.needle()) else { return Ok(TemplatePlan::Lines) };
                 for way in ways {
-                    match prepare_way(directory, pages, table, way)? {
+                    match prepare_way(directory, pages, table, &self.hits, way)? {
                         Some(tests) if tests.is_empty() => continue 'groups,
                         Some(tests) => prepared.push(tests),
                         None => {}
@@ -92,13 +94,14 @@ fn prepare_way(
     directory: &Directory,
     pages: &Pages,
     table: &TableInfo,
+    hits: &WordHits,
     way: Way<'_>,
 ) -> Result<Option<PreparedWay>, Error> {
     let words = directory.words();
     let mut tests = Vec::new();
     for (field, condition) in way {
         let (column, payload) = directory.column(pages, table, field)?;
-        match prepare(column, &payload, words, condition)? {
+        match prepare(column, &payload, words, hits, condition)? {
             Verdict::Never => return Ok(None),
             Verdict::Always => {}
             Verdict::Some(test) => tests.push((field, condition.to_owned(), test)),

@@ -4,9 +4,11 @@
 //! each is ended by a line feed (no word has one).
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use foldhash::fast::{FixedState, RandomState};
+use hashbrown::{HashMap, HashTable};
+use parking_lot::Mutex;
 
 use crate::bytes::{Cursor, Malformed, put_signed, put_varint};
 
@@ -110,6 +112,35 @@ impl Words {
     }
 }
 
+/// Which words contain a text: all words are searched at once, for each text once.
+#[derive(Debug, Default)]
+pub(super) struct WordHits(Mutex<HashMap<Box<[u8]>, Hits, RandomState>>);
+
+type Hits = Arc<[u32]>;
+
+impl WordHits {
+    /// Numbers of the words that contain a text (not empty), ascending.
+    pub(super) fn of(&self, words: &Words, text: &[u8]) -> Hits {
+        let mut known = self.0.lock();
+        if let Some(hits) = known.get(text) {
+            return hits.clone();
+        }
+        let mut hits: Vec<u32> = Vec::new();
+        let mut word = 0;
+        for at in memchr::memmem::find_iter(words.text.as_bytes(), text) {
+            word += words.ends[word..].partition_point(|end| (*end as usize) < at);
+            // No word has a line feed, so a text with one is in no word.
+            let inside = words.ends.get(word).is_some_and(|end| at + text.len() <= *end as usize);
+            if inside && hits.last() != Some(&(word as u32)) {
+                hits.push(word as u32);
+            }
+        }
+        let hits: Hits = hits.into();
+        known.insert(text.into(), hits.clone());
+        hits
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +156,13 @@ mod tests {
             assert_eq!(words.get(number), word.as_bytes());
         }
         assert_eq!(words.get(99), b"");
+        let hits = WordHits::default();
+        let of = |text: &str| hits.of(&words, text.as_bytes()).to_vec();
+        assert_eq!(
+            [of("time"), of("e"), of("x"), of("t\n"), of("bel")],
+            [vec![0, 3], vec![0, 2, 3, 4], vec![], vec![], vec![4]]
+        );
+        assert_eq!(of("e"), [0, 2, 3, 4]);
         assert!(Words::read(b"a\nb".to_vec()).is_err());
         assert!(Words::read(b"\xff\n".to_vec()).is_err());
         assert_eq!(Words::read(Vec::new()).unwrap().get(0), b"");

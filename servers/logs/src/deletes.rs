@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use logql::ast::{Expr, LogExpr};
-use logql::{LogParams, ParseOptions, QueryContext};
+use logql::{ParseOptions, Tail};
 use logstore::{DeleteFilter, DeleteReader, EntryFilter};
-use model::{Direction, Labels, LogColumns};
-
-use crate::tail::{Pushed, PushedSource};
+use model::{Labels, LogColumns};
+use parking_lot::Mutex;
 
 /// Reads the texts of delete requests.
 pub(crate) fn reader() -> DeleteReader {
@@ -23,34 +22,25 @@ pub(crate) fn read(text: &str) -> Result<DeleteFilter, String> {
         Err(e) => return Err(e.to_string()),
     };
     let matchers = expr.selector.matchers.clone();
-    let entries = (!expr.stages.is_empty()).then(|| filter(expr));
+    let entries = if expr.stages.is_empty() { None } else { Some(filter(expr)?) };
     Ok(DeleteFilter { matchers, entries })
 }
 
-/// Whether the pipeline lets an entry pass.
-fn filter(expr: LogExpr) -> EntryFilter {
-    Arc::new(move |labels: &Labels, entries: &LogColumns, row: usize| {
-        let timestamp_ns = entries.timestamps[row];
+/// Whether the pipeline lets an entry pass. Compiled pipelines are kept, one for each thread that asks at a time.
+fn filter(expr: LogExpr) -> Result<EntryFilter, String> {
+    let compile = move || Tail::new(&expr, false, 0);
+    let idle = Mutex::new(vec![compile().map_err(|e| e.to_string())?]);
+    Ok(Arc::new(move |labels: &Labels, entries: &LogColumns, row: usize| {
+        let kept = idle.lock().pop();
+        // What was compiled once can be compiled again; if it could not be, nothing is deleted.
+        let Some(mut tail) = kept.or_else(|| compile().ok()) else { return false };
         let mut one = LogColumns::new();
-        one.push(timestamp_ns, entries.line(row), entries.metadata(row));
-        let source = PushedSource(vec![Pushed::new(labels.clone(), one)]);
-        let params = LogParams {
-            start_ns: timestamp_ns,
-            end_ns: timestamp_ns.saturating_add(1),
-            direction: Direction::Forward,
-            limit: 1,
-            interval_ns: 0,
-            categorize: false,
-            after: None,
-        };
+        one.push(entries.timestamps[row], entries.line(row), entries.metadata(row));
         let mut passes = false;
-        // A query that could not be evaluated deletes nothing.
-        let _ = logql::for_each_entry(&source, &expr, &params, &QueryContext::at(timestamp_ns), |_, _| {
-            passes = true;
-            std::ops::ControlFlow::Break(())
-        });
+        tail.push(labels, &one, |_| passes = true);
+        idle.lock().push(tail);
         passes
-    })
+    }))
 }
 
 #[cfg(test)]

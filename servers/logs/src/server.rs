@@ -1,6 +1,7 @@
 //! Wires the parts and runs them: listen, open the stores of the tenants that are there, serve; at the end the other way round.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use kit::metrics::Registry;
 use kit::yaml::ConfigError;
 
 use crate::api::router;
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, Config, Overrides, TlsConfig};
 use crate::flags::Flags;
 use crate::ingest::PushMetrics;
 use crate::queries::Queries;
@@ -176,8 +177,16 @@ pub(crate) async fn start_with(
     });
     let observe = HttpMetrics::loki_style(&registry, "loki_request_duration_seconds");
     let routes = router(app.clone(), &server.path_prefix, observe);
+    let web_config = match &server.tls {
+        Some(_) if server.web_config.is_some() => {
+            let both = "server.http_tls_config and foursight.web_config_file exclude each other";
+            return Err(StartError::Other(both.to_owned()));
+        }
+        Some(tls) => Some(tls_file(tls, &config.storage.dir)?),
+        None => server.web_config.clone(),
+    };
     let serve = ServeOptions {
-        web_config: server.web_config.clone(),
+        web_config,
         max_connections: server.max_connections,
         read_timeout: server.idle_timeout.max(Duration::from_secs(1)),
         drain: server.graceful_shutdown_timeout,
@@ -185,15 +194,16 @@ pub(crate) async fn start_with(
     // The listener outlives the work: what is being answered is answered until the end.
     let listener_stop = Shutdown::new();
     let serving = tokio::spawn({
-        let stop = listener_stop.clone();
+        let (stop, whole) = (listener_stop.clone(), stop.clone());
         async move {
             if let Err(e) = kit::http::serve(vec![listener], routes, serve, stop).await {
-                tracing::error!(component = "server", error = %e, "serving failed");
+                tracing::error!(component = "server", error = %e, "serving failed: the server stops");
+                whole.trigger();
             }
         }
     });
     for address in &addresses {
-        let scheme = if server.web_config.is_some() { "https" } else { "http" };
+        let scheme = if server.tls.is_some() { "https" } else { "http" };
         tracing::info!(component = "server", address = %address, url = %format!("{scheme}://{address}"), "listening");
     }
     stop.spawn("start-up", start_up(app.clone(), work.clone()));
@@ -203,6 +213,42 @@ pub(crate) async fn start_with(
         stop.spawn("overrides", watch_overrides(app.clone(), work.clone()));
     }
     Ok(Running { addresses, app, stop, work, serving, listener_stop, _lock: lock })
+}
+
+/// The TLS settings of the configuration as the web configuration file that the shared server reads.
+fn tls_file(tls: &TlsConfig, dir: &Path) -> Result<PathBuf, StartError> {
+    if !(tls.cert.is_empty() && tls.key.is_empty() && tls.client_ca.is_empty()) {
+        let inline =
+            "server.http_tls_config: certificates and keys are read from files (cert_file, key_file, client_ca_file)";
+        return Err(StartError::Other(inline.to_owned()));
+    }
+    let full =
+        |path: &str| std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string());
+    let mut settings = serde_json::Map::new();
+    let mut put = |name: &str, value: serde_json::Value| settings.insert(name.to_owned(), value);
+    put("cert_file", full(&tls.cert_file).into());
+    put("key_file", full(&tls.key_file).into());
+    if !tls.client_ca_file.is_empty() {
+        put("client_ca_file", full(&tls.client_ca_file).into());
+    }
+    for (name, value) in [("client_auth_type", &tls.client_auth_type), ("min_version", &tls.min_version)] {
+        if !value.is_empty() {
+            put(name, value.as_str().into());
+        }
+    }
+    if !tls.cipher_suites.is_empty() {
+        put("cipher_suites", tls.cipher_suites.clone().into());
+    }
+    let failed = |e: std::io::Error| StartError::Other(format!("server.http_tls_config: {e}"));
+    let tree = crate::rules::node_of(&serde_json::json!({"tls_server_config": settings}));
+    let text = kit::yaml::emit(&tree.map_err(|e| failed(std::io::Error::other(e)))?);
+    let path = dir.join("web-config.yml");
+    kit::files::write_atomic(&path, text.as_bytes()).map_err(failed)?;
+    for file in [&tls.cert_file, &tls.key_file, &tls.client_ca_file].into_iter().filter(|file| !file.is_empty()) {
+        // Before anything is served.
+        std::fs::read(file).map_err(|e| StartError::Other(format!("server.http_tls_config: {file}: {e}")))?;
+    }
+    Ok(path)
 }
 
 fn registry() -> Registry {

@@ -1,7 +1,7 @@
 //! Live tails: a [`Follower`] gets what the store of its tenant takes, and matches.
 //!
 //! A push never waits for followers: one that does not keep up loses entries, which it is told. The pipeline of a
-//! follower's query runs on the follower's side, over [`PushedSource`].
+//! follower's query runs on the follower's side.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,8 +63,8 @@ pub(crate) struct Received {
 /// Entries of one stream that came with one push, oldest first.
 #[derive(Clone, Debug)]
 pub(crate) struct Pushed {
-    labels: Labels,
-    entries: Arc<LogColumns>,
+    pub(crate) labels: Labels,
+    pub(crate) entries: Arc<LogColumns>,
 }
 
 impl Follower {

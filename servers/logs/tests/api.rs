@@ -40,6 +40,7 @@ async fn bad_input_is_told_at_every_endpoint() {
         (format!("tail?query={q}"), 400, "websocket"),
         (format!("export?query={bad}"), 400, "parse error"),
         (format!("export?query={q}&format=pdf"), 400, "none of ndjson, csv, text"),
+        (format!("explain?query={bad}"), 400, "parse error"),
         ("rules/none".into(), 404, "no rule groups found"),
         ("nothing".into(), 404, "404 page not found"),
     ];
@@ -79,6 +80,13 @@ async fn entries_are_downloaded_and_paged_through() {
     let csv = String::from_utf8(csv).unwrap();
     assert!(csv.starts_with("timestamp,timestamp_ns,labels,line\n") && csv.lines().count() == 1001, "{csv:.200}");
     assert!(csv.lines().nth(1).unwrap().ends_with(",\"{job=\"\"a\"\"}\",line 0"), "{csv:.200}");
+
+    let path = format!("/loki/api/v1/explain?query={}&analyze=true", escape(r#"{job="a"} |= "line 99" | logfmt"#));
+    let explained = server.get_json(&path).await;
+    assert_eq!(explained["data"]["results"], 11, "{explained}");
+    assert!(explained["data"]["text"].as_str().unwrap().contains("logfmt"), "{explained}");
+    let plan = server.get_json(&path.replace("&analyze=true", "")).await;
+    assert!(plan["data"]["stats"].is_null() && plan["data"]["plan"]["operation"].is_string(), "{plan}");
 
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     loop {
@@ -208,4 +216,35 @@ async fn entries_are_deleted_and_brought_back() {
     let off = Server::start(dir.path(), OPEN).await;
     assert_eq!(off.get(delete).await.status, 404);
     off.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_or_the_server_does_not_start() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../kit/tests/fixtures/tls");
+    let file = |name: &str| fixtures.join(name).display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("loki.yaml");
+    let started = async |key: &str| {
+        let text = format!(
+            "server: {{http_listen_port: 0, http_tls_config: {{cert_file: '{}', key_file: '{key}'}}}}\ncommon: {{path_prefix: {}}}\n",
+            file("server.pem"),
+            dir.path().display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let flags = foursight_logs::Flags::from_args([format!("-config.file={}", config.display())]).unwrap();
+        let stop = kit::Shutdown::new();
+        (foursight_logs::start(flags, stop.clone()).await, stop)
+    };
+    assert!(started("/nowhere.key").await.0.is_err());
+    let (running, stop) = started(&file("server.key")).await;
+    let running = running.unwrap();
+    let mut settings = kit::client::HttpClientConfig::default();
+    settings.tls_config.ca_file = Some(fixtures.join("ca.pem"));
+    settings.tls_config.server_name = "localhost".to_owned();
+    let client = kit::client::Client::new(&settings, "test").unwrap();
+    let get = |scheme: &str| kit::client::Request::get(format!("{scheme}://{}/ready", running.addresses[0]));
+    assert!(client.send(get("https")).await.is_ok());
+    assert!(client.send(get("http")).await.is_err());
+    stop.trigger();
+    running.wait().await;
 }

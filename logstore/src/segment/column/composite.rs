@@ -8,13 +8,15 @@
 //! values that are kept as they are, only have their lengths there; their texts stand one after the other behind the
 //! blocks, where they are searched as they are.
 
+mod search;
+
 use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use memchr::memmem;
 
+use self::search::Pieces;
 use super::gather::Gathered;
 use super::hex::{HexFormat, UUID_LEN, is_uuid};
 use super::number::{FormatFinder, MAX_DIGITS, NumberFormat, any_digits};
@@ -23,7 +25,7 @@ use crate::bytes::{Cursor, Malformed, put_slice, put_varint};
 use crate::codec::ans::{Decoder, Encoder, log_for};
 use crate::codec::bits::{BitReader, BitWriter};
 use crate::codec::ints::{BLOCK_ROWS, NumberEncoder, NumberModel};
-use crate::segment::words::{Words, WordsBuilder, put_words, read_words};
+use crate::segment::words::{WordHits, Words, WordsBuilder, put_words, read_words};
 
 /// In a pattern: a run of digits.
 pub(super) const DIGITS: u8 = 0xff;
@@ -594,134 +596,8 @@ pub(crate) enum PatternVerdict {
     Maybe,
 }
 
-/// The text of a condition, cut in several ways: each piece comes from one place of a value that has the text in it.
-struct Pieces<'n> {
-    /// Between digits: from the pattern, where only digits were taken out.
-    between_digits: Vec<&'n [u8]>,
-    /// Between characters of hexadecimal words.
-    between_hex: Vec<&'n [u8]>,
-    /// Between words: from the pattern, where all words were taken out.
-    between_words: Vec<&'n [u8]>,
-    /// Longest run of characters of hexadecimal words.
-    longest_hex: usize,
-    /// Words, and whether the texts that are kept as they are have them.
-    words: Vec<(&'n [u8], bool)>,
-    /// Whether these texts have all of it.
-    whole_in_raw: bool,
-}
-
-fn split(text: &[u8], at: impl Fn(u8) -> bool) -> Vec<&[u8]> {
-    text.split(|byte| at(*byte)).filter(|piece| !piece.is_empty()).collect()
-}
-
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
-}
-
-fn is_hex(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')
-}
-
-impl<'n> Pieces<'n> {
-    fn of(text: &'n [u8], raw: &[u8]) -> Self {
-        let in_raw = |piece: &[u8]| !raw.is_empty() && memmem::find(raw, piece).is_some();
-        Self {
-            between_digits: split(text, |byte| byte.is_ascii_digit()),
-            between_hex: split(text, is_hex),
-            longest_hex: split(text, |byte| !is_hex(byte)).iter().map(|run| run.len()).max().unwrap_or(0),
-            between_words: split(text, is_word),
-            words: split(text, |byte| !is_word(byte)).into_iter().map(|word| (word, in_raw(word))).collect(),
-            whole_in_raw: in_raw(text),
-        }
-    }
-}
-
-impl PatternInfo {
-    /// The text between slots.
-    fn literals(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = Some(&self.text[..]);
-        std::iter::from_fn(move || {
-            let text = rest?;
-            let Some(at) = text.iter().position(|byte| *byte >= WORD) else {
-                rest = None;
-                return Some(text);
-            };
-            rest = text.get(at + 1 + usize::from(text[at] == HEX)..);
-            Some(&text[..at])
-        })
-    }
-
-    /// No value has a longer run of characters of hexadecimal words.
-    fn longest_hex(&self) -> usize {
-        let mut slots = self.slots.iter();
-        let (mut longest, mut run) = (0, 0);
-        let mut bytes = self.text.iter();
-        while let Some(byte) = bytes.next() {
-            run += match *byte {
-                HEX | DIGITS | WORD => {
-                    if *byte == HEX {
-                        bytes.next();
-                    }
-                    match slots.next() {
-                        Some(SlotInfo::Hex(format)) => format.text_len(),
-                        _ => MAX_DIGITS,
-                    }
-                }
-                byte if is_hex(byte) => 1,
-                _ => {
-                    run = 0;
-                    continue;
-                }
-            };
-            longest = longest.max(run);
-        }
-        longest
-    }
-
-    fn has_literal(&self, piece: &[u8]) -> bool {
-        self.literals().any(|literal| memmem::find(literal, piece).is_some())
-    }
-
-    fn verdict(&self, condition: Condition<'_>, pieces: &Pieces<'_>, words: &Words) -> PatternVerdict {
-        if self.slots.is_empty() {
-            return if condition.holds(&self.text) { PatternVerdict::Always } else { PatternVerdict::Never };
-        }
-        if let Condition::Contains(text) = condition
-            && self.has_literal(text)
-        {
-            return PatternVerdict::Always;
-        }
-        let has_words =
-            self.slots.iter().any(|slot| matches!(slot, SlotInfo::Words(..) | SlotInfo::Raw(_) | SlotInfo::SharedRaw))
-                || self.text.contains(&WORD);
-        let possible = if has_words {
-            pieces.between_words.iter().all(|piece| self.has_literal(piece))
-                && pieces
-                    .words
-                    .iter()
-                    .all(|(word, in_raw)| self.slots.iter().any(|slot| slot.may_hold(word, *in_raw, words)))
-        } else if self.text.contains(&HEX) {
-            pieces.longest_hex <= self.longest_hex() && pieces.between_hex.iter().all(|piece| self.has_literal(piece))
-        } else {
-            pieces.between_digits.iter().all(|piece| self.has_literal(piece))
-        };
-        if possible { PatternVerdict::Maybe } else { PatternVerdict::Never }
-    }
-}
-
-impl SlotInfo {
-    /// Whether a value of the slot may have a piece of a word in it.
-    fn may_hold(&self, piece: &[u8], in_raw: bool, words: &Words) -> bool {
-        match self {
-            Self::Digits(..) | Self::SharedDigits => piece.len() <= MAX_DIGITS && piece.iter().all(u8::is_ascii_digit),
-            Self::Hex(format) => piece.len() <= format.digits() && piece.iter().all(|byte| is_hex(*byte)),
-            Self::Words(dictionary, _) => {
-                let finder = memmem::Finder::new(piece);
-                dictionary.iter().any(|word| finder.find(words.get(*word)).is_some())
-            }
-            Self::Raw(_) | Self::SharedRaw => in_raw,
-        }
-    }
 }
 
 /// Rows of a composite column, decoded but not yet written out.
@@ -816,9 +692,15 @@ impl Composite {
     }
 
     /// For each pattern, and last for values without one, what is to be said of a condition. `raw`: all texts that are kept as they are.
-    pub(super) fn verdicts(&self, condition: Condition<'_>, words: &Words, raw: &[u8]) -> Vec<PatternVerdict> {
-        let pieces = Pieces::of(condition.text(), raw);
-        let of_patterns = self.patterns.iter().map(|pattern| pattern.verdict(condition, &pieces, words));
+    pub(super) fn verdicts(
+        &self,
+        condition: Condition<'_>,
+        words: &Words,
+        hits: &WordHits,
+        raw: &[u8],
+    ) -> Vec<PatternVerdict> {
+        let pieces = Pieces::of(condition.text(), words, hits, raw);
+        let of_patterns = self.patterns.iter().map(|pattern| pattern.verdict(condition, &pieces));
         let odd = if pieces.whole_in_raw { PatternVerdict::Maybe } else { PatternVerdict::Never };
         of_patterns.chain([odd]).collect()
     }

@@ -11,7 +11,7 @@ use super::number::{self, NumberFormat};
 use super::{Column, Decoded, Failure, Form, Payload};
 use crate::codec::ints::BLOCK_ROWS;
 use crate::error::Error;
-use crate::segment::words::Words;
+use crate::segment::words::{WordHits, Words};
 
 /// What the text of a field has to be. The text of the condition is never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +105,7 @@ pub(in crate::segment) fn prepare(
     column: &Column,
     payload: &impl Payload,
     words: &Words,
+    hits: &WordHits,
     condition: Condition<'_>,
 ) -> Result<Verdict, Error> {
     let text = condition.text();
@@ -117,12 +118,14 @@ pub(in crate::segment) fn prepare(
             }
         }
         Form::Dictionary(dictionary, _) => {
-            let finder = Finder::new(text);
-            let holds = |word: &u32| match condition {
-                Condition::Contains(_) => finder.find(words.get(*word)).is_some(),
-                _ => condition.holds(words.get(*word)),
-            };
-            of_ranks(dictionary.iter().map(holds).collect())
+            if !matches!(condition, Condition::Contains(_)) {
+                return Ok(of_ranks(dictionary.iter().map(|word| condition.holds(words.get(*word))).collect()));
+            }
+            let hits = hits.of(words, text);
+            if hits.is_empty() {
+                return Ok(Verdict::Never);
+            }
+            of_ranks(dictionary.iter().map(|word| hits.binary_search(word).is_ok()).collect())
         }
         Form::Number(format, _) => number_verdict(*format, condition),
         Form::Hex(format) => match hex_verdict(*format, condition) {
@@ -141,7 +144,7 @@ pub(in crate::segment) fn prepare(
                 Verdict::Never
             }
         }
-        Form::Composite(composite) => composite_verdict(composite, payload, words, condition)?,
+        Form::Composite(composite) => composite_verdict(composite, payload, words, hits, condition)?,
         Form::Text(of) => {
             if of.may_contain(|range| payload.get(range).map_err(Failure::Store), text).map_err(|e| e.of(payload))? {
                 Verdict::Some(Test::Text)
@@ -202,11 +205,12 @@ fn composite_verdict(
     composite: &Composite,
     payload: &impl Payload,
     words: &Words,
+    hits: &WordHits,
     condition: Condition<'_>,
 ) -> Result<Verdict, Error> {
     let all_raw = composite.all_raw_extent();
     let raw = if all_raw.is_empty() { &[][..] } else { &payload.get(all_raw.clone())?[..all_raw.len()] };
-    let verdicts = composite.verdicts(condition, words, raw);
+    let verdicts = composite.verdicts(condition, words, hits, raw);
     Ok(if verdicts.iter().all(|verdict| *verdict == PatternVerdict::Never) {
         Verdict::Never
     } else {

@@ -5,6 +5,7 @@ mod checks;
 mod delete;
 mod detected;
 pub(crate) mod encode;
+mod explain;
 mod export;
 mod index;
 mod labels;
@@ -50,6 +51,7 @@ pub fn router(app: Arc<App>, prefix: &str, observe: impl Fn(&RequestInfo<'_>) + 
         .route("/detected_field/{name}/values", get(detected::values).post(detected::values))
         .route("/format_query", get(query::format).post(query::format))
         .route("/tail", get(tail::tail).post(tail::tail))
+        .route("/explain", get(explain::explain).post(explain::explain))
         .route("/export", get(export::export).post(export::export))
         .route("/delete", get(delete::list).post(delete::add).put(delete::add).delete(delete::cancel))
         .route("/cache/generation_numbers", get(status::cache_generation))

@@ -40,7 +40,7 @@ pub(super) struct Prepared {
 }
 
 /// Reads and checks a query; `None`: it lies altogether before what the tenant may look at.
-async fn prepare(
+pub(super) async fn prepare(
     app: &App,
     headers: &HeaderMap,
     params: &Params,

@@ -20,7 +20,7 @@ use super::{checks, encode};
 use crate::queries::Job;
 use crate::source::Tenancy;
 use crate::state::{App, Scope};
-use crate::tail::{FollowError, Follower, Pushed, PushedSource};
+use crate::tail::{FollowError, Follower, Pushed};
 
 /// Most seconds that entries may be held back.
 const MAX_DELAY_S: u64 = 5;
@@ -149,6 +149,11 @@ async fn run(app: Arc<App>, mut socket: WebSocket, follower: Follower, tail: Tai
 
 async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &Tail) -> End {
     let begun = Instant::now();
+    let categorize = matches!(tail.form, Form::V1 { categorize: true });
+    let mut live = match logql::Tail::new(&tail.expr, categorize, crate::now_ns()) {
+        Ok(live) => live,
+        Err(error) => return End::Said(close_code::ERROR, error.to_string()),
+    };
     let stored = match stored(app, tail).await {
         Ok(stored) => stored,
         Err(error) => return End::Said(close_code::ERROR, error.text),
@@ -168,8 +173,11 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
         tokio::select! {
             received = follower.receive() => {
                 let lost = received.lost;
-                let mut entries = match filter(tail, received.pieces).await {
-                    Ok(entries) => entries,
+                let mut entries = match filter(live, received.pieces, tail.start_ns).await {
+                    Ok((back, entries)) => {
+                        live = back;
+                        entries
+                    }
                     Err(error) => return End::Said(close_code::ERROR, error.to_string()),
                 };
                 if begun.elapsed() < OVERLAP {
@@ -260,17 +268,25 @@ fn collect(
     Ok(found)
 }
 
-/// Runs the pipeline over what was published.
-async fn filter(tail: &Tail, pieces: Vec<Pushed>) -> Result<Vec<Entry>, QueryError> {
-    if pieces.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (expr, params) = (tail.expr.clone(), params(tail, (tail.start_ns, i64::MAX), Direction::Forward));
-    let done = tokio::task::spawn_blocking(move || {
-        let context = QueryContext::at(crate::now_ns());
-        collect(&PushedSource(pieces), &expr, &params, &context, usize::MAX)
-    });
-    done.await.unwrap_or(Err(QueryError::Cancelled))
+/// Runs the pipeline over what was pushed, in the order of the pushes; gives the pipeline back.
+async fn filter(
+    mut live: logql::Tail,
+    pieces: Vec<Pushed>,
+    start_ns: i64,
+) -> Result<(logql::Tail, Vec<Entry>), tokio::task::JoinError> {
+    tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        live.set_now(crate::now_ns());
+        for piece in &pieces {
+            live.push(&piece.labels, &piece.entries, |entry| {
+                if entry.timestamp_ns >= start_ns {
+                    found.push(entry);
+                }
+            });
+        }
+        (live, found)
+    })
+    .await
 }
 
 async fn send(
