@@ -115,6 +115,15 @@ impl<'a> DbSelection<'a> {
         trouble.into_iter().try_for_each(|error| self.leave_out(error))
     }
 
+    /// Replaces `out` by all samples of a series in the range.
+    pub(crate) fn read_all(&self, index: usize, out: &mut SampleColumns) -> Result<(), Error> {
+        out.clear();
+        match self.series.get(index) {
+            Some(found) => self.read_range(found, self.from_ms, self.to_ms, out),
+            None => Ok(()),
+        }
+    }
+
     /// Numbers the values of a label, 0 for none.
     fn number_values(&self, name: &str) -> Arc<[u32]> {
         let mut numbers: HashMap<&str, u32, foldhash::fast::RandomState> = HashMap::default();
