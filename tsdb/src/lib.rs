@@ -28,10 +28,12 @@
 //!
 //! Modules: [`Db`] wires `head` (what is in memory), `log` (the write-ahead log), `block` (what is on disk) and `view` (what
 //! there is to read); [`Appender`] writes, `select` reads, `raw` finds series by a sender's bytes, `codec` turns samples into bytes.
-//! [`Db::maintain`] does what is due: the owner calls it about once a second.
+//! [`Db::maintain`] does what is due: the owner calls it about once a second; [`Db::compact`] merges blocks, in a thread of its own.
+//! [`Db::delete`], [`Db::clean_tombstones`], [`Db::snapshot`], [`Db::backfill`], [`import_prometheus`] and [`export_openmetrics`] are what an administrator asks for.
 //!
 //! Limits: timestamps are `i64` milliseconds within [`MAX_TIMESTAMP_MS`] of the epoch; a batch has at most [`MAX_BATCH_SAMPLES`] samples;
-//! see [`Options`] for those that can be set. On disk: `wal` (segments of the log), `blocks` (a directory each), `lock`; the pages in
+//! see [`Options`] for those that can be set. On disk: `wal` (segments of the log), `blocks` (a directory each), `head` (what closing
+//! saved), `lock`; the pages in
 //! `docs/format` describe every byte.
 
 #![deny(missing_docs)]
@@ -43,7 +45,9 @@ mod compact;
 mod db;
 mod error;
 mod exemplars;
+mod export;
 mod head;
+mod import;
 mod log;
 mod metadata;
 mod options;
@@ -57,12 +61,14 @@ mod view;
 pub use appender::{Appender, CommitReport, ExemplarRefusal, MAX_BATCH_SAMPLES};
 pub use block::{BlockMeta, BlockStats, CompactionMeta, Origin};
 pub use codec::histogram::NativeHistogram;
-pub use db::{Db, DbStats, Maintenance, RetentionClass};
+pub use db::{Backfill, Db, DbStats, Maintenance, RetentionClass};
 pub use disk::retention::Retention;
 pub use disk::{Files, MemFiles, RealFiles, SyncPolicy};
 pub use error::{Error, ErrorKind};
 pub use exemplars::{Exemplar, ExemplarReason, ExemplarSeries, MAX_EXEMPLAR_LABEL_CHARS};
+pub use export::{Exported, export_openmetrics};
 pub use head::{HeadUsage, MAX_TIMESTAMP_MS, Reason, Refusal, SeriesRef};
+pub use import::{Imported, import_prometheus};
 pub use log::replay::Damage;
 pub use metadata::{MAX_METADATA, MAX_METADATA_LEN, Metadata, MetricKind};
 pub use model::{

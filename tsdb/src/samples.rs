@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::SampleColumns;
 
 use crate::codec::histogram::NativeHistogram;
+use crate::tombstones::cut_floats;
 
 /// Takes decoded samples, ascending within what one source adds.
 pub(crate) trait Sink {
@@ -48,6 +49,52 @@ impl Samples {
 
     pub(crate) fn len(&self) -> usize {
         self.floats.timestamps.len() + self.histograms.len()
+    }
+
+    /// Time of the first sample; samples ascend.
+    pub(crate) fn first_ms(&self) -> Option<i64> {
+        let histogram = self.histograms.first().map(|(time, ..)| *time);
+        self.floats.timestamps.first().copied().into_iter().chain(histogram).min()
+    }
+
+    /// Time of the last sample; samples ascend.
+    pub(crate) fn last_ms(&self) -> Option<i64> {
+        let histogram = self.histograms.last().map(|(time, ..)| *time);
+        self.floats.timestamps.last().copied().max(histogram)
+    }
+
+    /// Brings samples into the order of their times; of those of one time the first stays.
+    pub(crate) fn sort(&mut self) {
+        if !self.floats.timestamps.is_sorted_by(|a, b| a < b) {
+            let every: Vec<Part> = (0..self.floats.timestamps.len()).map(|start| Part { start, rank: 0 }).collect();
+            merge_floats(&mut self.floats, &every);
+        }
+        if !self.histograms.is_sorted_by(|a, b| a.0 < b.0) {
+            self.histograms.sort_by_key(|(time, ..)| *time);
+            self.histograms.dedup_by_key(|(time, ..)| *time);
+        }
+    }
+
+    /// Takes the samples of a closed range out; samples ascend.
+    pub(crate) fn delete(&mut self, from_ms: i64, to_ms: i64) {
+        cut_floats(&mut self.floats, 0, from_ms, to_ms);
+        self.histograms.retain(|(time, ..)| !(from_ms..=to_ms).contains(time));
+    }
+
+    /// The samples in `[from_ms, to_ms)`, and the time of the first one after them; samples ascend.
+    pub(crate) fn part(&self, from_ms: i64, to_ms: i64) -> (Self, Option<i64>) {
+        let times = &self.floats.timestamps;
+        let (start, end) = (times.partition_point(|t| *t < from_ms), times.partition_point(|t| *t < to_ms));
+        let mut part = Self::default();
+        part.floats.timestamps.extend_from_slice(&times[start..end]);
+        part.floats.values.extend_from_slice(&self.floats.values[start..end]);
+        if !self.floats.start_timestamps.is_empty() {
+            part.floats.start_timestamps.extend_from_slice(&self.floats.start_timestamps[start..end]);
+        }
+        let inside = self.histograms.iter().filter(|(t, ..)| (from_ms..to_ms).contains(t));
+        part.histograms.extend(inside.cloned());
+        let later = self.histograms.iter().map(|(t, ..)| *t).find(|t| *t >= to_ms);
+        (part, times.get(end).copied().into_iter().chain(later).min())
     }
 
     /// Appends all of it to `out`.

@@ -22,6 +22,9 @@ use crate::view::View;
 /// Warnings kept for one selection.
 const MAX_WARNINGS: usize = 20;
 
+/// A label, and a number for its value in every series.
+type NumberedValues = (Box<str>, Arc<[u32]>);
+
 /// Series found in a store.
 pub(crate) struct DbSelection<'a> {
     db: &'a Db,
@@ -30,7 +33,7 @@ pub(crate) struct DbSelection<'a> {
     to_ms: i64,
     series: Vec<Found>,
     /// For labels that were asked about: a number for the value in every series.
-    value_ids: RwLock<Vec<(Box<str>, Arc<[u32]>)>>,
+    value_ids: RwLock<Vec<NumberedValues>>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -110,6 +113,15 @@ impl<'a> DbSelection<'a> {
         }
         self.series = series;
         trouble.into_iter().try_for_each(|error| self.leave_out(error))
+    }
+
+    /// Replaces `out` by all samples of a series in the range.
+    pub(crate) fn read_all(&self, index: usize, out: &mut SampleColumns) -> Result<(), Error> {
+        out.clear();
+        match self.series.get(index) {
+            Some(found) => self.read_range(found, self.from_ms, self.to_ms, out),
+            None => Ok(()),
+        }
     }
 
     /// Numbers the values of a label, 0 for none.

@@ -1,6 +1,7 @@
 //! Measures the metrics store as a library: `cargo run --release -p foursight-benches --bin metrics-store -- [part …]`.
 //!
-//! Parts: `shape` (what the data looks like), `small` and `large` (append, log, head, cut, bytes, reading, reopening). All of them without arguments.
+//! Parts: `shape` (what the data looks like), `small` and `large` (append, log, head, cut, bytes, reading, reopening), `restart` (with a saved head, and by
+//! reading the log), `series` (a million new series), `regex` (matchers over a million values). All of them without arguments.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
@@ -27,6 +28,12 @@ fn main() {
     }
     if wanted("large") {
         ingest(&capture, "large", 194, 240);
+    }
+    if wanted("restart") {
+        restart(&capture, 194, 240);
+    }
+    if wanted("series") || wanted("regex") {
+        million(wanted("regex"));
     }
 }
 
@@ -161,6 +168,110 @@ fn ingest(capture: &Capture, name: &str, hosts: usize, scrapes: usize) {
     drop(db);
     let (db, cpu, wall) = timed(|| Db::open(&dir, Options::default()).unwrap());
     println!("{name}: reopened in {:.2} s ({:.2} s CPU)", wall.as_secs_f64(), cpu.as_secs_f64());
+    drop(db);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Opens a store of many series again: after closing, and after a kill.
+fn restart(capture: &Capture, hosts: usize, scrapes: usize) {
+    let dir = std::env::temp_dir().join(format!("foursight-bench-{}", std::process::id()));
+    let mut fleet = Fleet::new(capture, 0, hosts);
+    let options = || Options { wal_sync: SyncPolicy::Never, head_budget_bytes: 4 << 30, ..Options::default() };
+    let db = Db::open(&dir, options()).unwrap();
+    let labels: Vec<Vec<model::Labels>> = (0..hosts).map(|host| fleet.labels(host)).collect();
+    let mut references: Vec<Vec<tsdb::SeriesRef>> = vec![Vec::new(); hosts];
+    let mut values = Vec::new();
+    let mut samples = 0;
+    for scrape in 0..scrapes {
+        for host in 0..hosts {
+            let time = fleet.time(host, scrape, START);
+            fleet.scrape(host, scrape, &mut values);
+            let mut batch = db.appender().unwrap();
+            if scrape == 0 {
+                references[host] = labels[host].iter().map(|labels| batch.resolve(labels).unwrap()).collect();
+            }
+            for (series, value) in references[host].iter().zip(&values) {
+                batch.append(*series, time, *value).unwrap();
+            }
+            samples += values.len();
+            assert!(batch.commit().unwrap().refused.is_empty());
+        }
+    }
+    let ((), cpu, wall) = timed(|| db.close().unwrap());
+    println!(
+        "restart: {:.1} M samples; closed in {:.2} s ({:.2} s CPU)",
+        samples as f64 / 1e6,
+        wall.as_secs_f64(),
+        cpu.as_secs_f64()
+    );
+    println!(
+        "restart: the saved head has {:.1} MB",
+        std::fs::metadata(dir.join("head")).map_or(0, |m| m.len()) as f64 / 1e6
+    );
+    drop(db);
+    let (db, cpu, wall) = timed(|| Db::open(&dir, options()).unwrap());
+    println!("restart: ready in {:.2} s ({:.2} s CPU) with a saved head", wall.as_secs_f64(), cpu.as_secs_f64());
+    drop(db);
+    std::fs::remove_file(dir.join("head")).unwrap();
+    let (db, cpu, wall) = timed(|| Db::open(&dir, options()).unwrap());
+    println!("restart: ready in {:.2} s ({:.2} s CPU) by reading the log", wall.as_secs_f64(), cpu.as_secs_f64());
+    drop(db);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// A million new series, each with one sample; and matchers over a label with as many values.
+fn million(regex: bool) {
+    let dir = std::env::temp_dir().join(format!("foursight-bench-{}", std::process::id()));
+    let db = Db::open(&dir, Options { wal_sync: SyncPolicy::Never, ..Options::default() }).unwrap();
+    let before = resident_bytes();
+    let count = 1_000_000u32;
+    let ((), cpu, wall) = timed(|| {
+        for first in (0..count).step_by(2_000) {
+            let mut batch = db.appender().unwrap();
+            for i in first..first + 2_000 {
+                let pod = format!("checkout-{:08x}-{:05}", i.wrapping_mul(2_654_435_761), i % 99_991);
+                let labels = model::Labels::from_pairs([
+                    ("__name__", "http_requests_total"),
+                    ("cluster", "eu-west-1"),
+                    ("container", "server"),
+                    ("endpoint", "metrics"),
+                    ("job", "checkout"),
+                    ("method", ["GET", "POST", "PUT"][i as usize % 3]),
+                    ("namespace", "shop"),
+                    ("pod", pod.as_str()),
+                ]);
+                let series = batch.resolve(&labels).unwrap();
+                batch.append(series, START + i64::from(i / 100_000), f64::from(i)).unwrap();
+            }
+            assert!(batch.commit().unwrap().refused.is_empty());
+        }
+    });
+    println!(
+        "series: {:.0} k new series per CPU second, {:.1} s on the wall, {:.0} B/series resident",
+        f64::from(count) / 1e3 / cpu.as_secs_f64(),
+        wall.as_secs_f64(),
+        resident_bytes().saturating_sub(before) as f64 / f64::from(count)
+    );
+    let hints = SelectHints { start_ms: 0, end_ms: START * 2, labels_only: true, ..Default::default() };
+    for pattern in [
+        "checkout-00000000-00000|checkout-9e3779b1-00001",
+        "checkout-0000.*",
+        ".*-00777",
+        ".*7f.*9",
+        "checkout-[0-9]+-.*1",
+    ] {
+        if regex {
+            let matcher = model::Matcher::new(model::MatchOp::Regex, "pod", pattern).unwrap();
+            let mut best = f64::MAX;
+            let mut found = 0;
+            for _ in 0..3 {
+                let (len, cpu, _) = timed(|| db.select(std::slice::from_ref(&matcher), &hints).unwrap().len());
+                best = best.min(cpu.as_secs_f64() * 1e3);
+                found = len;
+            }
+            println!("regex: {best:.1} ms for pod=~{pattern:?}, {found} series found");
+        }
+    }
     drop(db);
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -8,4 +8,4 @@ mod merge;
 mod plan;
 
 pub(crate) use merge::{MergeError, merge};
-pub(crate) use plan::{Candidate, plan};
+pub(crate) use plan::{Candidate, longest_range, plan};

@@ -44,6 +44,11 @@ fn ranges(max_range_ms: i64) -> Vec<i64> {
     ranges
 }
 
+/// Longest range that blocks are merged to.
+pub(crate) fn longest_range(max_range_ms: i64) -> i64 {
+    ranges(max_range_ms).last().copied().unwrap_or(3 * BLOCK_RANGE_MS)
+}
+
 /// A group of blocks that overlap, if it has become large.
 fn overlapping(blocks: &[Candidate]) -> Option<Vec<Ulid>> {
     let mut group: Vec<Candidate> = Vec::new();

@@ -162,7 +162,7 @@ impl Db {
     }
 
     /// Longest range of a block: a tenth of the retention, so that what is too old goes in time.
-    fn max_range_ms(&self) -> i64 {
+    pub(super) fn max_range_ms(&self) -> i64 {
         let tenth = self.rules.read().retention.max_age_ms.map_or(MAX_RANGE_MS, |age| age / 10);
         tenth.clamp(3 * BLOCK_RANGE_MS, MAX_RANGE_MS)
     }

@@ -312,10 +312,10 @@ impl Db {
     }
 }
 
-fn edge_before(time_ms: i64, range_ms: i64) -> i64 {
+pub(super) fn edge_before(time_ms: i64, range_ms: i64) -> i64 {
     time_ms.div_euclid(range_ms) * range_ms
 }
 
-fn edge_after(time_ms: i64, range_ms: i64) -> i64 {
+pub(super) fn edge_after(time_ms: i64, range_ms: i64) -> i64 {
     edge_before(time_ms, range_ms) + range_ms
 }

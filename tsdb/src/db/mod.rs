@@ -3,6 +3,7 @@
 //! Writing: [`crate::Appender`] → [`Head::commit`] (memory, record) → [`Log::commit`] (device). Reading: [`crate::select`] over a
 //! [`View`]. Everything else ([`maintain`]) is done by whoever calls [`Db::maintain`].
 
+mod backfill;
 mod compact;
 mod delete;
 mod maintain;
@@ -21,6 +22,8 @@ use model::index::{Cardinality, cardinality, label_names, label_values};
 use model::{LabelQuery, Labels, Matcher, SelectHints, Selection, SeriesSource, SourceError};
 use parking_lot::{Mutex, RwLock};
 
+pub use self::backfill::Backfill;
+pub(crate) use self::backfill::ImportBlocks;
 pub use self::maintain::Maintenance;
 pub use self::retention::RetentionClass;
 use crate::appender::{Appender, CommitReport, ExemplarRefusal};
@@ -293,6 +296,10 @@ impl Db {
     /// The exemplars in `[start_ms, end_ms]` of the series that satisfy at least one selector, in the order of the label sets.
     pub fn exemplars(&self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) -> Vec<ExemplarSeries> {
         self.exemplars.lock().select(selectors, start_ms, end_ms)
+    }
+
+    pub(crate) fn files(&self) -> &dyn Files {
+        &*self.files
     }
 
     pub(crate) fn head(&self) -> &Head {
