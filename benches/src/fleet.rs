@@ -216,7 +216,7 @@ impl<'a> Fleet<'a> {
             let unit = series.unit;
             match series.kind {
                 // The captured machine idles; on other hosts some of what stood still there moves now and then.
-                Kind::Constant if *now != 1.0 && series.labels.len() > 1 && (number * 7 + host.phase) % 5 == 0 => {
+                Kind::Constant if *now != 1.0 && series.labels.len() > 1 && (number * 7 + host.phase).is_multiple_of(5) => {
                     if next(&mut self.random).is_multiple_of(4) {
                         *now = round_to(*now + (next(&mut self.random) % 1_000) as f64, unit);
                     }

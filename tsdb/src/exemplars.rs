@@ -154,7 +154,6 @@ impl Exemplars {
     }
 
     /// All exemplars with their series, oldest first.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Labels, &Exemplar)> {
         let oldest = if self.ring.len() == self.limit { self.next } else { 0 };
         let (after, before) = self.ring.split_at(oldest);

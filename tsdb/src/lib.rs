@@ -50,13 +50,14 @@ mod options;
 mod raw;
 mod samples;
 mod select;
+mod tombstones;
 mod ulid;
 mod view;
 
 pub use appender::{Appender, CommitReport, ExemplarRefusal, MAX_BATCH_SAMPLES};
 pub use block::{BlockMeta, BlockStats, CompactionMeta, Origin};
 pub use codec::histogram::NativeHistogram;
-pub use db::{Db, DbStats, Maintenance};
+pub use db::{Db, DbStats, Maintenance, RetentionClass};
 pub use disk::retention::Retention;
 pub use disk::{Files, MemFiles, RealFiles, SyncPolicy};
 pub use error::{Error, ErrorKind};

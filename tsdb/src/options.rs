@@ -3,6 +3,7 @@
 use disk::SyncPolicy;
 use disk::retention::Retention;
 
+use crate::db::RetentionClass;
 use crate::head::series::CHUNK_RANGE_MS;
 
 /// Range of the smallest blocks in ms; larger ones are this times a power of 3.
@@ -15,6 +16,8 @@ pub struct Options {
     pub wal_sync: SyncPolicy,
     /// Which blocks go. Default: those older than 15 days.
     pub retention: Retention,
+    /// Series with an age of their own; [`Retention::max_age_ms`] holds for the rest. Default: none.
+    pub retention_classes: Vec<RetentionClass>,
     /// How far behind the newest sample of its series a sample may be, in ms; 0: not at all. Default: 0.
     pub out_of_order_window_ms: i64,
     /// Most series in memory. Default: no limit but that of the format, 4 billion.
@@ -36,6 +39,8 @@ pub struct Options {
     pub disk_reserve_bytes: u64,
     /// Bytes of unpacked pages of blocks that are kept in memory. Default: 64 MiB.
     pub page_cache_bytes: usize,
+    /// Whether closing writes down what is in memory, so that the next opening need not read the log. Default: yes.
+    pub save_head: bool,
     /// Threads that read the log on opening. Default: 2.
     pub replay_threads: usize,
 }
@@ -45,6 +50,7 @@ impl Default for Options {
         Self {
             wal_sync: SyncPolicy::Always,
             retention: Retention { max_age_ms: Some(15 * 24 * 60 * 60 * 1000), ..Retention::default() },
+            retention_classes: Vec::new(),
             out_of_order_window_ms: 0,
             max_series: u64::from(u32::MAX),
             max_exemplars: 100_000,
@@ -55,6 +61,7 @@ impl Default for Options {
             wal_segment_bytes: 128 << 20,
             disk_reserve_bytes: 64 << 20,
             page_cache_bytes: 64 << 20,
+            save_head: true,
             replay_threads: 2,
         }
     }

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use model::index::{IndexError, LabelIndex};
 use model::{LabelQuery, Labels, Matcher, SampleColumns, SelectHints, Selection, SourceError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
+use crate::block::LATE_RANK;
 use crate::db::Db;
 use crate::error::{Error, ErrorKind};
 use crate::head::{HeadSeries, ReadRange};
@@ -28,6 +29,8 @@ pub(crate) struct DbSelection<'a> {
     from_ms: i64,
     to_ms: i64,
     series: Vec<Found>,
+    /// For labels that were asked about: a number for the value in every series.
+    value_ids: RwLock<Vec<(Box<str>, Arc<[u32]>)>>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -42,7 +45,15 @@ impl<'a> DbSelection<'a> {
     pub(crate) fn new(db: &'a Db, matchers: &[Matcher], hints: &SelectHints) -> Result<Self, Error> {
         let view = db.view();
         let (from_ms, to_ms) = (hints.start_ms, hints.end_ms);
-        let mut selection = Self { db, view, from_ms, to_ms, series: Vec::new(), warnings: Mutex::default() };
+        let mut selection = Self {
+            db,
+            view,
+            from_ms,
+            to_ms,
+            series: Vec::new(),
+            value_ids: RwLock::default(),
+            warnings: Mutex::default(),
+        };
         selection.find_in_head(matchers)?;
         selection.find_in_blocks(matchers)?;
         if hints.limit > 0 {
@@ -101,6 +112,22 @@ impl<'a> DbSelection<'a> {
         trouble.into_iter().try_for_each(|error| self.leave_out(error))
     }
 
+    /// Numbers the values of a label, 0 for none.
+    fn number_values(&self, name: &str) -> Arc<[u32]> {
+        let mut numbers: HashMap<&str, u32, foldhash::fast::RandomState> = HashMap::default();
+        // Neighbours often agree.
+        let mut last = ("", 0);
+        let ids = self.series.iter().map(|found| {
+            let value = found.labels.value(name);
+            if value != last.0 {
+                let next = numbers.len() as u32 + 1;
+                last = (value, if value.is_empty() { 0 } else { *numbers.entry(value).or_insert(next) });
+            }
+            last.1
+        });
+        ids.collect()
+    }
+
     /// Notes damage and goes on; any other error ends the reading.
     fn leave_out(&self, error: Error) -> Result<(), Error> {
         if error.kind() != ErrorKind::Corrupt {
@@ -113,6 +140,12 @@ impl<'a> DbSelection<'a> {
             warnings.push(text);
         }
         Ok(())
+    }
+
+    /// Whether no block can have a sample of a series after a time.
+    fn is_newest(&self, found: &Found, time_ms: i64) -> bool {
+        let mut blocks = found.blocks.iter().filter_map(|(number, _)| self.view.blocks.get(*number as usize));
+        blocks.all(|block| block.meta().max_time <= time_ms)
     }
 
     fn read_range(&self, found: &Found, from_ms: i64, to_ms: i64, out: &mut SampleColumns) -> Result<(), Error> {
@@ -132,7 +165,8 @@ impl<'a> DbSelection<'a> {
             }
         }
         if let Some(head) = found.head {
-            begin(out, 0);
+            // Of a late sample in memory and one in a block, that in the block came first.
+            begin(out, LATE_RANK);
             let to_ms = to_ms.min(head.until_ms);
             if from_ms <= to_ms {
                 let read = self.db.head().read(head.series, &self.head_range(from_ms, to_ms), out);
@@ -159,6 +193,26 @@ impl Selection for DbSelection<'_> {
         self.series.get(index).map(|found| found.labels.clone()).unwrap_or_default()
     }
 
+    fn value_ids(&self, index: usize, names: &[String], out: &mut Vec<u32>) -> bool {
+        if index >= self.series.len() {
+            return false;
+        }
+        for name in names {
+            let known = self.value_ids.read();
+            let id = known.iter().find(|(known, _)| **known == **name).and_then(|(_, ids)| ids.get(index).copied());
+            drop(known);
+            out.push(id.unwrap_or_else(|| {
+                let mut known = self.value_ids.write();
+                let at = known.iter().position(|(known, _)| **known == **name).unwrap_or_else(|| {
+                    known.push((name.as_str().into(), self.number_values(name)));
+                    known.len() - 1
+                });
+                known.get(at).and_then(|(_, ids)| ids.get(index).copied()).unwrap_or(0)
+            }));
+        }
+        true
+    }
+
     fn read(&self, index: usize, out: &mut SampleColumns) -> Result<(), SourceError> {
         out.clear();
         let Some(found) = self.series.get(index) else { return Ok(()) };
@@ -178,9 +232,10 @@ impl Selection for DbSelection<'_> {
         out.clear();
         let Some(found) = self.series.get(index) else { return Ok(()) };
         let after_ms = at_ms.saturating_sub(lookback_ms);
-        // The newest sample of all is at hand without decoding.
+        // The newest sample of all is at hand without decoding, where no block reaches beyond it.
         if let Some(head) = found.head
             && head.until_ms <= at_ms
+            && self.is_newest(found, head.until_ms)
         {
             let answered = self.db.head().with_series(head.series, |series| {
                 series.last_ms() == head.until_ms && (head.until_ms <= after_ms || series.put_last(out))

@@ -305,3 +305,26 @@ fn exemplars_and_metadata() {
     let db = open(&files.power_loss(PowerLoss::Unsynced));
     assert_eq!(db.metadata("n"), Some(metadata("third")));
 }
+
+/// A freezing that did not cover a late sample once let the log forget it: memory still had it, the next opening did not.
+#[test]
+fn late_samples_of_a_range_cut_second_stay() {
+    let files = MemFiles::new();
+    let db = open(&files);
+    let mut model = Model::new();
+    let s = |minute: i64| (numbered(0), minute * 60_000, 1.0);
+    for minute in [1_439, 1_454, 1_563, 1_562] {
+        append(&db, &[s(minute)]);
+        insert(&mut model, &[s(minute)]);
+    }
+    drop(db);
+    let db = open(&files);
+    assert_eq!(read_all(&db), model);
+    append(&db, &[s(1_860)]);
+    insert(&mut model, &[s(1_860)]);
+    // Two ranges are cut, and the late sample lies in the second.
+    assert_eq!(maintain(&db), 2);
+    assert_eq!(read_all(&db), model);
+    assert_eq!(maintain(&db), 0);
+    assert_eq!(read_all(&open(&files.power_loss(PowerLoss::Unsynced))), model);
+}

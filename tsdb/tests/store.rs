@@ -8,7 +8,7 @@ use common::{Model, append, labels, numbered, part, read, read_all};
 use disk::PowerLoss;
 use foursight_tsdb::{
     Db, ErrorKind, LabelQuery, Labels, MatchOp, Matcher, MemFiles, Options, RawCursor, Reason, Retention,
-    SampleColumns, SelectHints, SeriesSource,
+    RetentionClass, SampleColumns, SelectHints, SeriesSource,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -259,6 +259,31 @@ fn labels_and_matchers_over_head_and_blocks() {
 }
 
 #[test]
+fn values_have_numbers_to_group_by() {
+    let db = open(&MemFiles::new(), Options::default());
+    let mut model = Model::new();
+    scrape(&db, &mut model, 40, 0, 8 * HOUR);
+    db.maintain(0).unwrap();
+    append(&db, &[(labels(&[("__name__", "n"), ("parity", "1")]), 8 * HOUR, 1.0)]);
+    let hints = SelectHints { start_ms: 0, end_ms: i64::MAX, ..Default::default() };
+    let found = db.select(&[], &hints).unwrap();
+    let names = ["parity".to_owned(), "i".to_owned(), "none".to_owned()];
+    let mut by_value = std::collections::HashMap::new();
+    for i in 0..found.len() {
+        let mut ids = vec![7];
+        assert!(found.value_ids(i, &names, &mut ids));
+        assert_eq!((ids.len(), ids[0], ids[3]), (4, 7, 0));
+        for (name, id) in names.iter().zip(&ids[1..]) {
+            let value = found.labels(i).value(name).to_owned();
+            assert_eq!(*id == 0, value.is_empty());
+            assert_eq!(by_value.entry((name.clone(), *id)).or_insert(value.clone()), &value);
+        }
+    }
+    assert_eq!(by_value.len(), 2 + 41 + 1);
+    assert!(!found.value_ids(found.len(), &names, &mut Vec::new()));
+}
+
+#[test]
 fn the_last_sample_is_found_without_reading_all() {
     let db = open(&MemFiles::new(), Options::default());
     let mut model = Model::new();
@@ -369,6 +394,76 @@ fn old_blocks_expire_by_data_time() {
     drop(db);
     let db = open(&files.power_loss(PowerLoss::Unsynced), Options::default());
     assert_eq!(read_all(&db), part(&model, 6 * HOUR, i64::MAX));
+}
+
+#[test]
+fn the_oldest_blocks_go_when_there_are_too_many_bytes() {
+    let files = MemFiles::new();
+    let db = open(&files, Options { head_budget_bytes: 1, ..Options::default() });
+    let mut model = Model::new();
+    for hour in 0..20 {
+        scrape(&db, &mut model, 20, hour * HOUR, (hour + 1) * HOUR);
+        db.maintain(0).unwrap();
+    }
+    let blocks = db.blocks().len();
+    let bytes = db.stats().block_bytes;
+    let log: u64 = files
+        .paths()
+        .iter()
+        .filter(|path| path.starts_with("data/wal"))
+        .map(|path| {
+            let mut len = 0;
+            files.tamper(path, |bytes| len = bytes.len() as u64).unwrap();
+            len
+        })
+        .sum();
+    // The log counts, too.
+    db.set_retention(Retention { max_bytes: Some(log + bytes - 1), ..Retention::default() }, Vec::new());
+    assert_eq!(db.maintain(0).unwrap().removed.len(), 1);
+    // Percent of the disk.
+    let total = 1i64 << 40;
+    let percent = (log + bytes / 2) as f64 * 100.0 / total as f64;
+    db.set_retention(Retention { max_disk_percent: Some(percent), ..Retention::default() }, Vec::new());
+    db.maintain(0).unwrap();
+    let left = db.blocks();
+    assert!(left.len() < blocks - 1, "{} of {blocks}", left.len());
+    let from = left.first().map_or(18 * HOUR, |block| block.min_time);
+    assert_eq!(read_all(&db), part(&model, from, i64::MAX));
+}
+
+#[test]
+fn classes_of_series_have_ages_of_their_own() {
+    let files = MemFiles::new();
+    let class = |parity: &str, hours: i64| RetentionClass {
+        matchers: vec![Matcher::equal("parity", parity)],
+        max_age_ms: hours * HOUR,
+    };
+    let options = Options {
+        head_budget_bytes: 1,
+        retention: Retention { max_age_ms: Some(40 * HOUR), ..Retention::default() },
+        // Series 1 belongs to the first class that takes it.
+        retention_classes: vec![
+            RetentionClass { matchers: vec![Matcher::equal("i", "0001")], max_age_ms: 80 * HOUR },
+            class("1", 10),
+        ],
+        ..Options::default()
+    };
+    let db = open(&files, options);
+    let mut model = Model::new();
+    for hour in 0..72 {
+        scrape(&db, &mut model, 4, hour * HOUR, hour * HOUR + 5 * 60_000);
+        let now = hour * HOUR;
+        assert!(db.maintain(now).unwrap().errors.is_empty());
+        while db.compact(now).unwrap().is_some() {}
+    }
+    let oldest = |i: usize| *read_all(&db)[&numbered(i)].keys().next().unwrap() / HOUR;
+    assert_eq!(oldest(1), 0);
+    assert!((54..=61).contains(&oldest(3)), "{}", oldest(3));
+    assert!((18..=32).contains(&oldest(0)), "{}", oldest(0));
+    for (i, samples) in read_all(&db) {
+        let from = *samples.keys().next().unwrap();
+        assert!(samples.iter().eq(model[&i].range(from..)), "{i}");
+    }
 }
 
 #[test]

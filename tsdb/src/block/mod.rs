@@ -18,6 +18,7 @@ use std::sync::Arc;
 use disk::{Files, IoContext, Mapped};
 use model::index::{DiskIndex, IndexError, select};
 use model::{Labels, Matcher, SampleColumns};
+use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
 pub(crate) use self::cache::PageCache;
@@ -27,6 +28,7 @@ use self::reader::ChunksReader;
 pub(crate) use self::writer::BlockWriter;
 use crate::error::Error;
 use crate::samples::Samples;
+use crate::tombstones::{self, Deletion, TOMBSTONES_FILE, Tombstones};
 use crate::ulid::Ulid;
 
 /// Directory of the blocks in that of the store.
@@ -35,6 +37,9 @@ const CHUNKS_FILE: &str = "chunks";
 const INDEX_FILE: &str = "index";
 /// End of the name of a directory that is being written or removed.
 pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// Rank of late samples, see [`Block::rank`].
+pub(crate) const LATE_RANK: u8 = 1;
 
 /// Longest `meta.json` that is read.
 const MAX_META_LEN: usize = 1 << 20;
@@ -46,6 +51,7 @@ pub(crate) struct Block {
     meta: BlockMeta,
     index: DiskIndex<Mapped>,
     chunks: ChunksReader,
+    tombstones: RwLock<Arc<Tombstones>>,
     bytes: u64,
 }
 
@@ -80,7 +86,61 @@ impl Block {
             });
         }
         let bytes = text.len() as u64 + index_len + chunks.len();
-        Ok(Self { dir: dir.to_owned(), meta, index, chunks, bytes })
+        let tombstones = RwLock::default();
+        Ok(Self { dir: dir.to_owned(), meta, index, chunks, tombstones, bytes })
+    }
+
+    /// Reads what was deleted of the block, after opening it. A damaged part is returned as an error; what is before it counts.
+    pub(crate) fn read_tombstones(&self, files: &dyn Files) -> Result<(), Error> {
+        let path = self.dir.join(TOMBSTONES_FILE);
+        if !files.exists(&path) {
+            return Ok(());
+        }
+        let bytes = files.map(&path).at("open", &path)?;
+        let (deletions, damage) = tombstones::read_file(&bytes);
+        self.add_tombstones(deletions)?;
+        match damage {
+            Some((offset, damaged)) => Err(Error::Corrupt { path, offset, what: damaged.0.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    fn add_tombstones(&self, deletions: Vec<Deletion>) -> Result<(), Error> {
+        let mut all = Tombstones::default();
+        for deletion in self.deletions().iter().cloned().chain(deletions) {
+            let series = self.select(&deletion.matchers)?;
+            all.push(deletion, series);
+        }
+        *self.tombstones.write() = Arc::new(all);
+        Ok(())
+    }
+
+    /// Deletes samples: on disk first, then for readers. Called by one thread at a time.
+    pub(crate) fn delete(&self, files: &dyn Files, deletions: &[Deletion]) -> Result<(), Error> {
+        let mut all = self.deletions();
+        let before = all.len();
+        for deletion in deletions {
+            let known = all.contains(deletion);
+            if !known && self.overlaps(deletion.from_ms, deletion.to_ms) && !self.select(&deletion.matchers)?.is_empty()
+            {
+                all.push(deletion.clone());
+            }
+        }
+        if all.len() == before {
+            return Ok(());
+        }
+        disk::write_atomic(files, &self.dir.join(TOMBSTONES_FILE), &tombstones::file_text(&all))?;
+        self.add_tombstones(all.split_off(before))
+    }
+
+    /// What was deleted so far, in order.
+    pub(crate) fn deletions(&self) -> Vec<Deletion> {
+        self.tombstones.read().deletions.clone()
+    }
+
+    /// Whether it holds samples that are hidden.
+    pub(crate) fn has_tombstones(&self) -> bool {
+        !self.tombstones.read().is_empty()
     }
 
     pub(crate) fn meta(&self) -> &BlockMeta {
@@ -118,7 +178,7 @@ impl Block {
     pub(crate) fn rank(&self) -> u8 {
         match self.meta.origin {
             Origin::Head | Origin::Compaction => 0,
-            Origin::Late => 1,
+            Origin::Late => LATE_RANK,
             Origin::Import => 2,
         }
     }
@@ -151,7 +211,9 @@ impl Block {
             out.histogram_timestamps.truncate(histograms);
             out.histograms.truncate(histograms);
             out.histogram_start_timestamps.truncate(histograms);
-        })
+        })?;
+        self.tombstones.read().apply(series, floats, histograms, out);
+        Ok(())
     }
 
     /// As [`Block::read`], keeping samples as they were sent.
@@ -162,6 +224,8 @@ impl Block {
             out.floats.values.truncate(floats);
             out.floats.start_timestamps.truncate(floats);
             out.histograms.truncate(histograms);
-        })
+        })?;
+        self.tombstones.read().apply_native(series, floats, histograms, out);
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ fn write(files: &Arc<MemFiles>, series: usize, samples: usize) -> Block {
         compaction: CompactionMeta { level: 1, ..Default::default() },
         checksum: 0,
     };
-    writer.finish(meta).unwrap();
+    writer.finish(&[], meta).unwrap();
     open(files, dir).unwrap()
 }
 

@@ -20,6 +20,7 @@ use crate::codec::values::Target;
 use crate::codec::{histogram, times, values};
 use crate::error::Error;
 use crate::samples::Samples;
+use crate::tombstones::{self, Deletion, TOMBSTONES_FILE};
 
 /// Bytes handed to the file at once.
 const WRITE_LEN: usize = 1 << 20;
@@ -70,7 +71,12 @@ impl BlockWriter {
     }
 
     /// Finishes the block; when this returns it is on disk under its name. `describe` makes its meta file of the counts.
-    pub(crate) fn finish(self, describe: impl FnOnce(BlockStats) -> BlockMeta) -> Result<BlockMeta, Error> {
+    /// `deletions`: what is deleted of it from the beginning.
+    pub(crate) fn finish(
+        self,
+        deletions: &[Deletion],
+        describe: impl FnOnce(BlockStats) -> BlockMeta,
+    ) -> Result<BlockMeta, Error> {
         let Self { files, dir, temporary, chunks, index } = self;
         let stats = chunks.finish()?;
         let index_path = temporary.join(INDEX_FILE);
@@ -81,6 +87,9 @@ impl BlockWriter {
         let text =
             meta.to_text().map_err(|e| Error::Corrupt { path: meta_path.clone(), offset: 0, what: e.to_string() })?;
         write_file(&*files, &meta_path, &text)?;
+        if !deletions.is_empty() {
+            write_file(&*files, &temporary.join(TOMBSTONES_FILE), &tombstones::file_text(deletions))?;
+        }
         files.sync_dir(&temporary).at("sync", &temporary)?;
         files.rename(&temporary, &dir).at("rename", &dir)?;
         let parent = dir.parent().unwrap_or(Path::new(""));

@@ -320,13 +320,11 @@ impl Stream {
     }
 
     /// The parts from which [`Stream::restore`] makes an equal stream.
-    #[allow(dead_code)]
     pub(crate) fn parts(&self) -> (&[u8], StreamTail) {
         (&self.bytes, self.tail)
     }
 
     /// Inverse of [`Stream::parts`].
-    #[allow(dead_code)]
     pub(crate) fn restore(bytes: &[u8], tail: StreamTail) -> Self {
         Self { bytes: bytes.to_vec(), tail }
     }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use model::Labels;
+use roaring::RoaringBitmap;
 
 use crate::block::{Block, BlockWriter};
 use crate::error::{Error, ErrorKind};
@@ -30,9 +31,11 @@ struct Next {
     series: u32,
 }
 
-/// Writes all series of some blocks to `writer`. Reads one series at a time; `go_on` is asked before each.
+/// Writes all series of some blocks to `writer`, but those of the first block that are in `without`. Reads one series at a time;
+/// `go_on` is asked before each.
 pub(crate) fn merge(
     blocks: &[Arc<Block>],
+    without: Option<&RoaringBitmap>,
     writer: &mut BlockWriter,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<(), MergeError> {
@@ -65,10 +68,9 @@ pub(crate) fn merge(
             let block = &blocks[source];
             floats.push(Part { start: samples.floats.timestamps.len(), rank: block.rank() });
             histograms.push(Part { start: samples.histograms.len(), rank: block.rank() });
-            block.read_native(series, i64::MIN, i64::MAX, &mut samples).map_err(|error| match error.kind() {
-                ErrorKind::Corrupt => MergeError::Source(source, error),
-                _ => MergeError::Target(error),
-            })?;
+            if source > 0 || without.is_none_or(|without| !without.contains(series)) {
+                read_series(block, source, series, &mut samples)?;
+            }
             heap.extend(read(source, series + 1)?.map(Reverse));
             if heap.peek().is_some_and(|Reverse(other)| other.labels == labels) {
                 next = heap.pop().map(|Reverse(next)| next);
@@ -79,4 +81,11 @@ pub(crate) fn merge(
         writer.push(&labels, &samples).map_err(MergeError::Target)?;
     }
     Ok(())
+}
+
+fn read_series(block: &Block, source: usize, series: u32, samples: &mut Samples) -> Result<(), MergeError> {
+    block.read_native(series, i64::MIN, i64::MAX, samples).map_err(|error| match error.kind() {
+        ErrorKind::Corrupt => MergeError::Source(source, error),
+        _ => MergeError::Target(error),
+    })
 }

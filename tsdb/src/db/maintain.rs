@@ -7,17 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use disk::IoContext;
-use disk::retention::Part;
+use disk::SyncPolicy;
 use disk::space::Brake;
-use disk::{Space, SyncPolicy};
 use model::Labels;
 
 use super::Db;
-use super::open::{WAL_DIR, remove_block};
+use super::open::remove_block;
 use crate::block::{BLOCKS_DIR, Block, BlockMeta, BlockWriter, CompactionMeta, Origin};
 use crate::error::Error;
 use crate::head::SeriesRef;
+use crate::log::Frozen;
 use crate::options::BLOCK_RANGE_MS;
 use crate::samples::Samples;
 use crate::ulid::Ulid;
@@ -40,14 +39,21 @@ const DEPARTED_FOR_MS: i64 = 60_000;
 pub(super) struct State {
     /// End of the range that was cut, while its samples are still in memory.
     to_forget: Option<i64>,
-    /// Number of the last freezing of late samples; they are in blocks.
-    freezing: u64,
+    /// The last freezing of late samples.
+    frozen: Frozen,
     /// When series were removed the last time.
     removed_at: Option<i64>,
     /// Range edge for which the log was rotated.
     rotated_for: Option<i64>,
     /// Bytes of the log when the head was cut the last time.
     log_bytes_at_cut: u64,
+}
+
+impl State {
+    /// Has what is in order before a time dropped from memory.
+    pub(super) fn forget_before(&mut self, cut_ms: i64) {
+        self.to_forget = Some(cut_ms);
+    }
 }
 
 /// What a call of [`Db::maintain`] did.
@@ -115,12 +121,17 @@ impl Db {
         let edge = (max_ms + ROTATE_BEFORE_MS).div_euclid(BLOCK_RANGE_MS) * BLOCK_RANGE_MS;
         let at_edge = state.rotated_for.is_some_and(|before| edge > before);
         if at_edge || self.log.stats().segment_bytes > self.options.wal_segment_bytes {
-            self.log.rotate()?;
-            self.head.begin_base(&self.log);
-            self.log_metadata()?;
+            self.begin_segment(state)?;
         }
         state.rotated_for = Some(edge);
         Ok(())
+    }
+
+    /// Ends the present segment of the log; the next one needs none of those before.
+    pub(super) fn begin_segment(&self, _: &mut State) -> Result<(), Error> {
+        self.log.rotate()?;
+        self.head.begin_base(&self.log);
+        self.log_basics()
     }
 
     /// Writes complete ranges of the head as blocks, and late samples of ranges before as blocks of their own.
@@ -154,7 +165,7 @@ impl Db {
         if state.to_forget.is_none() && self.head.late_count() > 0 {
             let (ranges, freezing) = self.head.freeze_late(head_from_ms, BLOCK_RANGE_MS);
             late_ranges = ranges;
-            state.freezing = freezing;
+            state.frozen = Frozen { number: freezing, before_ms: head_from_ms };
         }
         if let Some((from_ms, to_ms)) = range {
             late_ranges.retain(|start| *start < from_ms || *start >= to_ms);
@@ -187,7 +198,8 @@ impl Db {
         let complete = |to_ms: i64| max_ms >= to_ms.saturating_add(BLOCK_RANGE_MS / 2);
         let head_from_ms = self.view().head_from_ms;
         let oldest = self.head.min_ms().max(head_from_ms);
-        if max_ms == i64::MIN || !complete(edge_after(oldest, BLOCK_RANGE_MS)) {
+        // Everything may have been deleted.
+        if max_ms == i64::MIN || oldest == i64::MAX || !complete(edge_after(oldest, BLOCK_RANGE_MS)) {
             return None;
         }
         // There is something to do; look closely where it begins.
@@ -224,7 +236,7 @@ impl Db {
             writer.abandon()?;
             return Ok(None);
         }
-        let meta = writer.finish(|stats| BlockMeta {
+        let meta = writer.finish(&[], |stats| BlockMeta {
             version: 1,
             ulid,
             min_time: from_ms,
@@ -269,37 +281,22 @@ impl Db {
             all.iter().for_each(|keys| keys.sweep(&self.head));
         }
         let least = self.head.begin_base(&self.log);
-        self.log.remove_before(cut_ms, state.freezing, least)?;
+        let keep = self.log.first_needed(cut_ms, state.frozen, least);
+        // The saved head first: without the segments after it, it would bring back what was deleted since.
+        self.drop_saved_head(keep)?;
+        self.log.remove_before(keep)?;
         state.to_forget = None;
-        Ok(())
-    }
-
-    fn drop_expired(&self, now_ms: i64, report: &mut Maintenance) -> Result<(), Error> {
-        let view = self.view();
-        let Some(newest) = view.blocks.iter().map(|block| block.meta().max_time).max() else { return Ok(()) };
-        // The clock may run ahead, and a sample may lie in the future: the lesser of both counts.
-        let now_ms = now_ms.min(newest.max(self.head.max_ms()));
-        let retention = &self.options.retention;
-        let space = match retention.max_disk_percent {
-            Some(_) => self.files.space(&self.dir).at("statvfs", &self.dir)?,
-            None => Space { total: u64::MAX, available: u64::MAX },
-        };
-        let parts: Vec<Part> =
-            view.blocks.iter().map(|block| Part { max_ms: block.meta().max_time, bytes: block.bytes() }).collect();
-        let log_bytes = if retention.limit_bytes(space).is_some() { self.log_bytes()? } else { 0 };
-        let expired = retention.expired(&parts, log_bytes, now_ms, space);
-        if expired.is_empty() {
-            return Ok(());
-        }
-        let gone: Vec<_> = expired.iter().filter_map(|&(at, _)| view.blocks.get(at).cloned()).collect();
-        self.drop_blocks(&gone, None)?;
-        report.removed.extend(gone.iter().map(|block| block.meta().clone()));
         Ok(())
     }
 
     /// Takes blocks out of the view, perhaps putting another one in their place, and removes them from the disk. Readers that have them
     /// open go on reading them.
     pub(super) fn drop_blocks(&self, gone: &[Arc<Block>], instead: Option<Arc<Block>>) -> Result<(), Error> {
+        let says_cut = |block: &&Arc<Block>| block.meta().head_cut == Some(self.head.cut_ms());
+        if gone.iter().any(|block| says_cut(&block)) && instead.as_ref().filter(says_cut).is_none() {
+            // From here on only the log says it.
+            self.log_basics()?;
+        }
         self.views.update(|view| {
             let kept = view.blocks.iter().filter(|block| !gone.iter().any(|g| g.ulid() == block.ulid()));
             View { blocks: kept.cloned().chain(instead).collect(), head_from_ms: view.head_from_ms }
@@ -309,12 +306,9 @@ impl Db {
 
     pub(super) fn open_block(&self, meta: &BlockMeta) -> Result<Arc<Block>, Error> {
         let dir = self.dir.join(BLOCKS_DIR).join(meta.ulid.to_string());
-        Ok(Arc::new(Block::open(&*self.files, &dir, &self.cache)?))
-    }
-
-    fn log_bytes(&self) -> Result<u64, Error> {
-        let dir = self.dir.join(WAL_DIR);
-        Ok(disk::wal::list_segments(&*self.files, &dir)?.iter().map(|segment| segment.len).sum())
+        let block = Block::open(&*self.files, &dir, &self.cache)?;
+        block.read_tombstones(&*self.files)?;
+        Ok(Arc::new(block))
     }
 }
 

@@ -4,8 +4,12 @@
 //! [`View`]. Everything else ([`maintain`]) is done by whoever calls [`Db::maintain`].
 
 mod compact;
+mod delete;
 mod maintain;
 mod open;
+mod retention;
+mod saved_head;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,9 +19,10 @@ use disk::wal::Segment;
 use disk::{Files, Lock, RealFiles};
 use model::index::{Cardinality, cardinality, label_names, label_values};
 use model::{LabelQuery, Labels, Matcher, SelectHints, Selection, SeriesSource, SourceError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::maintain::Maintenance;
+pub use self::retention::RetentionClass;
 use crate::appender::{Appender, CommitReport, ExemplarRefusal};
 use crate::block::{BlockMeta, PageCache};
 use crate::error::Error;
@@ -55,10 +60,15 @@ pub struct Db {
     raw_keys: Mutex<Vec<Weak<RawKeys>>>,
     maintenance: Mutex<maintain::State>,
     compaction: Mutex<compact::State>,
+    /// Held while deletions are noted, and while a block that was made of others takes their place.
+    deleting: Mutex<()>,
+    rules: RwLock<retention::Rules>,
     /// Blocks made since opening: part of their names.
     blocks_made: AtomicU64,
     /// Segments to be read by [`Db::replay`].
     to_replay: Mutex<Option<Vec<Segment>>>,
+    /// Last segment that the saved head stands for, while that file is there.
+    saved_segment: Mutex<Option<u64>>,
     progress: Progress,
     replaying: AtomicBool,
     closed: AtomicBool,
@@ -248,9 +258,13 @@ impl Db {
         }
     }
 
-    /// Writes all metadata to the log again: a segment has to hold it before older ones go.
-    fn log_metadata(&self) -> Result<(), Error> {
+    /// Writes what holds for good to the log again: a segment has to hold it before older ones go.
+    fn log_basics(&self) -> Result<(), Error> {
         let mut out = Vec::new();
+        let cut_ms = self.head.cut_ms();
+        if cut_ms != i64::MIN {
+            extras::put_cut(&mut out, cut_ms);
+        }
         for (metric, metadata) in self.metadata.lock().iter() {
             extras::put_metadata(&mut out, metric, metadata);
         }

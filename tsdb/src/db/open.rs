@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use disk::wal::list_segments;
 use disk::{Files, IoContext, WalOptions};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
-use super::{Db, compact, maintain};
+use super::{Db, compact, maintain, retention, saved_head};
 use crate::block::{BLOCKS_DIR, Block, PageCache, TEMPORARY};
 use crate::error::Error;
 use crate::exemplars::Exemplars;
@@ -19,7 +19,7 @@ use crate::log::replay::{Damage, Progress, replay};
 use crate::log::{BaseUse, Log};
 use crate::options::{BLOCK_RANGE_MS, Options};
 use crate::ulid::Ulid;
-use crate::view::Views;
+use crate::view::{View, Views};
 
 pub(super) const WAL_DIR: &str = "wal";
 const LOCK_FILE: &str = "lock";
@@ -44,7 +44,9 @@ impl Db {
         let cut_ms = blocks.iter().filter_map(|block| block.meta().head_cut).max().unwrap_or(i64::MIN);
         let wal_dir = dir.join(WAL_DIR);
         let segments = list_segments(&*files, &wal_dir)?;
-        let log = Log::open(files.clone(), wal_dir, WalOptions { sync: options.wal_sync, ..WalOptions::default() })?;
+        let saved = saved_head::covered(&*files, &dir)?;
+        let wal_options = WalOptions { sync: options.wal_sync, ..WalOptions::default() };
+        let log = Log::open(files.clone(), wal_dir, wal_options, saved)?;
         let head_options = HeadOptions {
             slack_ms: BLOCK_RANGE_MS / 2,
             window_ms: options.out_of_order_window_ms.max(0),
@@ -61,8 +63,14 @@ impl Db {
             raw_keys: Mutex::default(),
             maintenance: Mutex::new(maintain::State::default()),
             compaction: Mutex::new(compact::State::default()),
+            deleting: Mutex::default(),
+            rules: RwLock::new(retention::Rules {
+                retention: options.retention,
+                classes: options.retention_classes.clone(),
+            }),
             blocks_made: AtomicU64::new(0),
             to_replay: Mutex::new(Some(segments)),
+            saved_segment: Mutex::default(),
             progress: Progress::default(),
             replaying: AtomicBool::new(true),
             closed: AtomicBool::new(false),
@@ -84,15 +92,20 @@ impl Db {
     /// # Errors
     /// When a segment cannot be read: the store then goes on refusing writes, so that nothing is put after what is missing.
     pub fn replay(&self) -> Result<(), Error> {
-        let Some(segments) = self.to_replay.lock().take() else { return Ok(()) };
+        let Some(mut segments) = self.to_replay.lock().take() else { return Ok(()) };
+        let loaded = match self.load_head() {
+            Ok(loaded) => loaded,
+            Err(error) => return Err(self.give_up_replay(error)),
+        };
+        if let Some(loaded) = loaded
+            && !loaded.damaged
+        {
+            segments.retain(|segment| segment.id.0 > loaded.segment);
+        }
         let replayed = replay(&*self.files, &segments, &self.head, self.options.replay_threads, &self.progress);
         let replayed = match replayed {
             Ok(replayed) => replayed,
-            Err(error) => {
-                self.brake(Some(format!("the log could not be read on opening: {error}")));
-                self.replaying.store(false, Ordering::Release);
-                return Err(error);
-            }
+            Err(error) => return Err(self.give_up_replay(error)),
         };
         for damage in &replayed.damage {
             self.note(damage.clone());
@@ -103,27 +116,57 @@ impl Db {
             let freezing = if late { self.head.next_freezing() } else { 0 };
             self.log.leave_base(BaseUse { base, max_ms, freezing });
         }
-        for extra in replayed.extras {
-            match extra {
-                // It was taken when it was written.
-                Extra::Exemplar(series, exemplar) => drop(self.exemplars.lock().add(&series, &exemplar)),
-                Extra::Metadata(metric, metadata) => drop(self.metadata.lock().set(&metric, metadata)),
-            }
-        }
+        self.take_up(replayed.extras);
         self.replaying.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// Ends writing and syncs the log. Selections made before stay readable.
+    /// Refuses writes from now on: nothing is put after what is missing.
+    fn give_up_replay(&self, error: Error) -> Error {
+        self.brake(Some(format!("the log could not be read on opening: {error}")));
+        self.replaying.store(false, Ordering::Release);
+        error
+    }
+
+    /// Takes up what the log or the saved head hold beside samples.
+    pub(super) fn take_up(&self, extras: Vec<Extra>) {
+        for extra in extras {
+            match extra {
+                // It was taken when it was written.
+                Extra::Exemplar(series, exemplar) => drop(self.exemplars.lock().add(&series, &exemplar)),
+                Extra::Metadata(metric, metadata) => drop(self.metadata.lock().set(&metric, metadata)),
+                Extra::Cut(cut_ms) => self.take_up_cut(cut_ms),
+            }
+        }
+    }
+
+    /// A cut whose block is gone: what was read of the time before it is forgotten.
+    fn take_up_cut(&self, cut_ms: i64) {
+        if cut_ms > self.view().head_from_ms {
+            self.head.raise_cut(cut_ms);
+            self.views.update(|view| View { blocks: view.blocks.clone(), head_from_ms: cut_ms });
+            self.maintenance.lock().forget_before(cut_ms);
+        }
+    }
+
+    /// Ends writing, syncs the log and saves the head ([`Options::save_head`]). Selections made before stay readable.
     ///
     /// # Errors
-    /// Those of the last sync.
+    /// Those of the last sync; those of saving, in which case the next opening reads the log.
     pub fn close(&self) -> Result<(), Error> {
         self.progress.stop.store(true, Ordering::Relaxed);
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.log.close()
+        let read_whole = !self.replaying.load(Ordering::Acquire) && self.to_replay.lock().is_none();
+        // No cut is under way, and none begins any more.
+        let _maintenance = self.maintenance.lock();
+        let segment = self.log.stats().segment;
+        self.log.close()?;
+        if self.options.save_head && read_whole && self.braked.lock().is_none() {
+            self.save_head(segment)?;
+        }
+        Ok(())
     }
 }
 
@@ -145,7 +188,13 @@ fn open_blocks(
             continue;
         }
         match Block::open(&**files, &path, cache) {
-            Ok(block) => blocks.push(Arc::new(block)),
+            Ok(block) => {
+                if let Err(error) = block.read_tombstones(&**files) {
+                    let what = format!("what was deleted of a block is not known: {error}");
+                    damage.push(Damage { path, offset: 0, what });
+                }
+                blocks.push(Arc::new(block));
+            }
             Err(error) => damage.push(Damage { path, offset: 0, what: format!("a block is left out: {error}") }),
         }
     }

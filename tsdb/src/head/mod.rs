@@ -10,6 +10,7 @@
 //! backlog; a series is in the index from its first sample until it is removed.
 
 pub(crate) mod rare;
+mod saved;
 pub(crate) mod series;
 mod shard;
 mod slab;
@@ -31,7 +32,7 @@ use self::series::{Admission, Bounds, Offer, Series};
 pub use self::series::{MAX_TIMESTAMP_MS, Reason};
 use self::shard::Shard;
 use self::table::SeriesTable;
-use crate::codec::bytes::{Decoded, put_prefixed, put_varint};
+use crate::codec::bytes::{Damaged, Decoded, put_prefixed, put_varint};
 use crate::codec::histogram::NativeHistogram;
 use crate::error::Error;
 use crate::exemplars::Exemplar;
@@ -39,6 +40,7 @@ use crate::log::section::{Logged as LoggedSection, SectionWriter};
 use crate::log::{Log, extras};
 use crate::metadata::Metadata;
 use crate::samples::{Samples, Sink};
+use crate::tombstones::Deletion;
 
 /// Number of shards, a power of two.
 pub(crate) const SHARDS: usize = 16;
@@ -143,8 +145,11 @@ pub(crate) struct Outcome {
     /// Samples of series that are gone, with their start timestamps.
     pub(crate) unknown: Vec<(Pending, i64)>,
     pub(crate) unknown_histograms: Vec<PendingHistogram>,
+    /// Newest sample in order.
     pub(crate) max_ms: i64,
     pub(crate) min_ms: i64,
+    /// Newest sample out of order.
+    pub(crate) late_max_ms: i64,
 }
 
 impl Default for Outcome {
@@ -159,6 +164,7 @@ impl Default for Outcome {
             unknown_histograms: Vec::new(),
             max_ms: i64::MIN,
             min_ms: i64::MAX,
+            late_max_ms: i64::MIN,
         }
     }
 }
@@ -180,6 +186,7 @@ impl Outcome {
                 self.accepted += 1;
                 self.late += 1;
                 self.min_ms = self.min_ms.min(timestamp_ms);
+                self.late_max_ms = self.late_max_ms.max(timestamp_ms);
                 true
             }
             Admission::Duplicate => {
@@ -463,7 +470,7 @@ impl Head {
                 shard.apply_histograms(of_shard, &bounds, section, outcome);
             }
             if outcome.late > 0 {
-                shard.note_late(self.next_freezing());
+                shard.note_late(self.next_freezing(), outcome.late_max_ms);
             }
             if !section.is_empty() {
                 body.clear();
@@ -493,6 +500,19 @@ impl Head {
                 index.insert(id.0, &labels);
             }
         }
+    }
+
+    /// Makes what was loaded known.
+    fn note_loaded(&self, outcome: &mut Outcome) {
+        self.late.fetch_add(outcome.late, Ordering::Relaxed);
+        self.min_ms.fetch_min(outcome.min_ms, Ordering::AcqRel);
+        self.note_newest(outcome.max_ms);
+        self.add_to_index(&mut outcome.new_series);
+    }
+
+    /// Notes the newest timestamp that was ever taken.
+    pub(crate) fn note_newest(&self, max_ms: i64) {
+        self.max_ms.fetch_max(max_ms, Ordering::AcqRel);
     }
 
     /// Takes what a section of the log holds. Samples before the cut are in blocks already, but for late ones that are only perhaps.
@@ -546,6 +566,35 @@ impl Head {
         self.max_ms.fetch_max(outcome.max_ms, Ordering::AcqRel);
         self.min_ms.fetch_min(outcome.min_ms, Ordering::AcqRel);
         self.add_to_index(&mut outcome.new_series);
+    }
+
+    /// Drops samples, and notes in the log that they are gone. All shards are locked meanwhile: what was appended before is deleted,
+    /// what comes after is not.
+    pub(crate) fn delete(&self, deletions: &[Deletion], log: &Log) -> (Decoded<()>, Logged) {
+        let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
+        let logged = log.append_deletions(deletions).map_or(Logged::Kept, Logged::At);
+        (self.delete_from(&mut shards, deletions), logged)
+    }
+
+    /// As [`Head::delete`], when the log is read.
+    pub(crate) fn delete_logged(&self, deletions: &[Deletion]) -> Decoded<()> {
+        let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
+        self.delete_from(&mut shards, deletions)
+    }
+
+    fn delete_from(&self, shards: &mut [RwLockWriteGuard<'_, Shard>], deletions: &[Deletion]) -> Decoded<()> {
+        let index = self.index.read();
+        for Deletion { matchers, from_ms, to_ms } in deletions {
+            let ids = select(&*index, matchers).map_err(|_| Damaged("the index of the head is broken"))?;
+            for id in ids.iter().map(SeriesId) {
+                if let Some(shard) = shards.get_mut(id.shard())
+                    && let Some(series) = shard.slab.at_mut(id.place())
+                {
+                    series.delete(*from_ms, *to_ms)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The series that satisfy all matchers and may have a sample in a range, each as it is at this moment.

@@ -93,6 +93,27 @@ impl Histograms {
         Ok(())
     }
 
+    /// Timestamp of the newest one.
+    pub(crate) fn last_ms(&self) -> Option<i64> {
+        let open = (self.open.count() > 0).then(|| self.open.last_ms());
+        open.or_else(|| self.closed.last().map(|chunk| chunk.last_ms))
+    }
+
+    /// Drops the histograms of a closed range.
+    pub(crate) fn delete(&mut self, from_ms: i64, to_ms: i64, chunk_range_ms: i64) -> Decoded<()> {
+        if self.first_ms().is_none_or(|first| first > to_ms) || self.last_ms().is_none_or(|last| last < from_ms) {
+            return Ok(());
+        }
+        let mut kept = Self::default();
+        self.each(i64::MIN, i64::MAX, &mut |time, histogram| {
+            if !(from_ms..=to_ms).contains(&time) {
+                kept.append(time, chunk_range_ms, histogram.clone());
+            }
+        })?;
+        *self = kept;
+        Ok(())
+    }
+
     pub(crate) fn forget(&mut self, before_ms: i64) {
         let gone = self.closed.partition_point(|chunk| chunk.last_ms < before_ms);
         self.closed.drain(..gone);
@@ -180,6 +201,16 @@ impl Late {
         Some((*firsts.into_iter().flatten().min()?, *lasts.into_iter().flatten().max()?))
     }
 
+    /// All floats, those that are being written included.
+    pub(crate) fn all_floats(&self) -> Vec<(i64, f64)> {
+        self.floats.iter().chain(&self.frozen_floats).map(|(t, v)| (*t, *v)).collect()
+    }
+
+    /// All histograms, those that are being written included.
+    pub(crate) fn all_histograms(&self) -> Vec<(i64, &NativeHistogram)> {
+        self.histograms.iter().chain(&self.frozen_histograms).map(|(t, h)| (*t, h)).collect()
+    }
+
     pub(crate) fn count(&self) -> u64 {
         let all = self.floats.len() + self.histograms.len() + self.frozen_floats.len() + self.frozen_histograms.len();
         all as u64
@@ -193,6 +224,15 @@ impl Late {
         let later = self.histograms.split_off(&before_ms);
         self.frozen_histograms.append(&mut self.histograms);
         self.histograms = later;
+    }
+
+    /// Drops the samples of a closed range, those that are being written included.
+    pub(crate) fn delete(&mut self, from_ms: i64, to_ms: i64) {
+        let stays = |time: &i64| !(from_ms..=to_ms).contains(time);
+        self.floats.retain(|time, _| stays(time));
+        self.frozen_floats.retain(|time, _| stays(time));
+        self.histograms.retain(|time, _| stays(time));
+        self.frozen_histograms.retain(|time, _| stays(time));
     }
 
     /// Drops what was written.
@@ -268,6 +308,11 @@ impl Starts {
     /// The entry that holds now.
     pub(crate) fn last(&self) -> Option<(i64, i64)> {
         self.0.last().copied()
+    }
+
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.0.iter().copied()
     }
 
     /// Drops the entries that only hold before a time.

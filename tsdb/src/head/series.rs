@@ -5,17 +5,24 @@
 use model::{Labels, SampleColumns};
 
 use super::rare::{Rare, Taken};
-use crate::codec::bytes::Decoded;
+use super::saved::{put_chunks, read_chunks};
+use crate::codec::bytes::{Cursor, Damaged, Decoded, put_prefixed, put_signed, put_varint};
 use crate::codec::histogram::NativeHistogram;
-use crate::codec::stream::{self, MAX_SAMPLES, Step, Stream, ValueState};
+use crate::codec::stream::{self, MAX_SAMPLES, Step, Stream, StreamTail, ValueState};
 use crate::log::section::{Habit, check_of};
 use crate::samples::{Part, Samples, Sink, merge_floats, merge_native, put_start, trim};
+use crate::tombstones::cut_floats;
 
 /// Chunks end at multiples of this, so that no chunk crosses the edge of a block.
 pub(crate) const CHUNK_RANGE_MS: i64 = 2 * 60 * 60 * 1000;
 
 /// Timestamps beyond this (before its negative) are refused; it keeps all arithmetic on times from overflowing.
 pub const MAX_TIMESTAMP_MS: i64 = 1 << 61;
+
+// Flags of a series as bytes.
+const ENDS_IN_HISTOGRAM: u8 = 1;
+const OPEN: u8 = 2;
+const RARE: u8 = 4;
 
 /// What happens to a sample that is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +75,23 @@ pub(crate) struct Closed {
     pub(crate) last_ms: i64,
     pub(crate) count: u32,
     pub(crate) bytes: Box<[u8]>,
+}
+
+impl Closed {
+    /// A chunk of floats; `None` without samples.
+    fn from_floats(timestamps: &[i64], values: &[f64]) -> Option<Self> {
+        let (first_ms, mut last_ms) = (*timestamps.first()?, *timestamps.first()?);
+        let mut state = ValueState::default();
+        let mut stream = Stream::default();
+        state.advance_anew(*values.first()?);
+        stream.begin(first_ms, &state);
+        for (&time, &value) in timestamps.iter().zip(values).skip(1) {
+            stream.push(last_ms, time, state.advance(value));
+            last_ms = time;
+        }
+        let count = stream.count();
+        Some(Self { first_ms, last_ms, count, bytes: stream.finish() })
+    }
 }
 
 #[derive(Debug)]
@@ -391,6 +415,100 @@ impl Series {
                 self.rare = None;
             }
         }
+    }
+
+    /// Drops the samples of a closed range, as if they had never been sent: what is left decides what is in order from now on.
+    pub(crate) fn delete(&mut self, from_ms: i64, to_ms: i64) -> Decoded<()> {
+        let overlaps = |first: i64, last: i64| first <= to_ms && last >= from_ms;
+        if let Some(rare) = &mut self.rare {
+            rare.late.delete(from_ms, to_ms);
+            rare.histograms.delete(from_ms, to_ms, CHUNK_RANGE_MS)?;
+        }
+        if self.open.first_ms().is_some_and(|first_ms| overlaps(first_ms, self.last_ms)) {
+            self.close_chunk();
+            self.chunk_end_ms = i64::MIN;
+        }
+        let mut kept = Vec::with_capacity(self.closed.len());
+        for closed in self.closed.drain(..) {
+            if overlaps(closed.first_ms, closed.last_ms) {
+                let mut columns = SampleColumns::new();
+                let (timestamps, values) = (&mut columns.timestamps, &mut columns.values);
+                stream::decode(&closed.bytes, closed.count, 0, timestamps, values)?;
+                cut_floats(&mut columns, 0, from_ms, to_ms);
+                kept.extend(Closed::from_floats(&columns.timestamps, &columns.values));
+            } else {
+                kept.push(closed);
+            }
+        }
+        self.closed = kept;
+        if (from_ms..=to_ms).contains(&self.last_ms) {
+            self.find_newest()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the newest sample in memory the one that others have to follow on.
+    fn find_newest(&mut self) -> Decoded<()> {
+        let histogram = self.rare().and_then(|rare| rare.histograms.last_ms()).unwrap_or(i64::MIN);
+        let float = self.closed.last().map_or(i64::MIN, |closed| closed.last_ms);
+        self.last_ms = histogram.max(float);
+        self.ends_in_histogram = histogram > float;
+        self.state = ValueState::default();
+        if let Some(closed) = self.closed.last() {
+            let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+            stream::decode(&closed.bytes, closed.count, 0, &mut timestamps, &mut values)?;
+            values.last().map(|value| self.state.advance_anew(*value));
+        }
+        // The chain in the log went on from a value that is gone.
+        self.chain = 0;
+        Ok(())
+    }
+
+    /// Appends all of it but what belongs to the present log.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let open = self.open.count() > 0;
+        let rare = self.rare();
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.push(flag(self.ends_in_histogram, ENDS_IN_HISTOGRAM) | flag(open, OPEN) | flag(rare.is_some(), RARE));
+        put_signed(out, self.last_ms);
+        stream::put_state(out, &self.state);
+        put_chunks(out, &self.closed);
+        if open {
+            let (bytes, tail) = self.open.parts();
+            put_signed(out, self.chunk_end_ms);
+            put_varint(out, u64::from(tail.run));
+            put_varint(out, u64::from(tail.count));
+            [tail.step_ms, tail.grid_ms, tail.distance_ms].into_iter().for_each(|time| put_signed(out, time));
+            put_prefixed(out, bytes);
+        }
+        if let Some(rare) = rare {
+            rare.put(out);
+        }
+    }
+
+    /// Inverse of [`Series::put`].
+    pub(crate) fn restore(labels: Labels, cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        let flags = cursor.u8()?;
+        if flags & !(ENDS_IN_HISTOGRAM | OPEN | RARE) != 0 {
+            return Err(Damaged("a series has flags that do not exist"));
+        }
+        let mut series = Self::new(labels);
+        series.ends_in_histogram = flags & ENDS_IN_HISTOGRAM != 0;
+        series.last_ms = cursor.signed()?;
+        series.state = stream::read_state(cursor)?;
+        series.closed = read_chunks(cursor)?;
+        if flags & OPEN != 0 {
+            series.chunk_end_ms = cursor.signed()?;
+            let run = cursor.varint32("a run is too long")?;
+            let count = cursor.varint32("a chunk has too many samples")?;
+            let (step_ms, grid_ms, distance_ms) = (cursor.signed()?, cursor.signed()?, cursor.signed()?);
+            let tail = StreamTail { run, count, step_ms, grid_ms, distance_ms };
+            series.open = Stream::restore(cursor.prefixed()?, tail);
+        }
+        if flags & RARE != 0 {
+            series.rare = Some(Box::new(Rare::read(cursor)?));
+        }
+        Ok(series)
     }
 
     fn has_in_order(&self) -> bool {

@@ -22,7 +22,7 @@ pub(crate) struct Shard {
     base_number: u32,
     /// The base under which the shard writes, see [`crate::log`].
     base: u64,
-    /// Newest sample written under it.
+    /// Newest sample written under it, late ones included.
     base_max_ms: i64,
     /// Freezing that covers the late samples written under it.
     base_freezing: u64,
@@ -52,8 +52,9 @@ impl Shard {
     }
 
     /// Notes that a late sample was written, which the freezing of this number covers.
-    pub(crate) fn note_late(&mut self, freezing: u64) {
+    pub(crate) fn note_late(&mut self, freezing: u64, timestamp_ms: i64) {
         self.base_freezing = self.base_freezing.max(freezing);
+        self.base_max_ms = self.base_max_ms.max(timestamp_ms);
     }
 
     fn begin_chain(&mut self) {

@@ -79,6 +79,11 @@ impl Slab {
         Some((place.generation, place.series.as_ref()?))
     }
 
+    /// As [`Slab::at`], to change it.
+    pub(crate) fn at_mut(&mut self, at: u32) -> Option<&mut Series> {
+        self.place_mut(at)?.series.as_mut()
+    }
+
     /// Removes the series at a place.
     pub(crate) fn remove(&mut self, at: u32) -> Option<Series> {
         let place = self.place_mut(at)?;

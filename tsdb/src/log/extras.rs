@@ -12,12 +12,15 @@ pub(crate) const EXTRAS: u32 = 255;
 
 const EXEMPLAR: u8 = 1;
 const METADATA: u8 = 2;
+const CUT: u8 = 3;
 
 /// Something beside samples.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Extra {
     Exemplar(Labels, Exemplar),
     Metadata(String, Metadata),
+    /// All samples in order before this were written to blocks.
+    Cut(i64),
 }
 
 pub(crate) fn put_exemplar(out: &mut Vec<u8>, series: &Labels, exemplar: &Exemplar) {
@@ -33,6 +36,11 @@ pub(crate) fn put_metadata(out: &mut Vec<u8>, metric: &str, metadata: &Metadata)
     for text in [metric, metadata.kind.as_str(), &metadata.unit, &metadata.help] {
         put_prefixed(out, text.as_bytes());
     }
+}
+
+pub(crate) fn put_cut(out: &mut Vec<u8>, cut_ms: i64) {
+    out.push(CUT);
+    put_signed(out, cut_ms);
 }
 
 /// Appends extras to the content of a batch, as its last section.
@@ -63,6 +71,7 @@ pub(crate) fn read(bytes: &[u8]) -> Decoded<Vec<Extra>> {
                 let help = text(&mut cursor)?.to_owned();
                 extras.push(Extra::Metadata(metric, Metadata { kind, unit, help }));
             }
+            CUT => extras.push(Extra::Cut(cursor.signed()?)),
             _ => return Err(Damaged("a record holds something that does not exist")),
         }
     }
@@ -89,11 +98,12 @@ mod tests {
         let mut bytes = Vec::new();
         put_exemplar(&mut bytes, &series, &exemplar);
         put_metadata(&mut bytes, "m", &metadata);
-        let want = [Extra::Exemplar(series, exemplar), Extra::Metadata("m".to_owned(), metadata)];
+        put_cut(&mut bytes, -7);
+        let want = [Extra::Exemplar(series, exemplar), Extra::Metadata("m".to_owned(), metadata), Extra::Cut(-7)];
         assert_eq!(read(&bytes).unwrap(), want);
         for len in 1..bytes.len() {
             if let Ok(found) = read(&bytes[..len]) {
-                assert_eq!(found, want[..1], "cut to {len}");
+                assert_eq!(found, want[..found.len()], "cut to {len}");
             }
         }
     }

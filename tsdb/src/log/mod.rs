@@ -27,11 +27,15 @@ use parking_lot::Mutex;
 use crate::codec::bytes::put_varint;
 use crate::error::Error;
 use crate::head::Logged;
+use crate::tombstones::Deletion;
 
 /// Kinds of records.
 pub(crate) const BATCH: u8 = 1;
 /// A batch whose content is compressed with zstd.
 pub(crate) const BATCH_ZSTD: u8 = 2;
+
+/// Deletions: those of the samples before them in the log.
+pub(crate) const DELETIONS: u8 = 3;
 
 /// Batches below this are not compressed: it would cost more than it saves.
 const COMPRESS_FROM: usize = 16 << 10;
@@ -45,6 +49,8 @@ pub(crate) struct Log {
     policy: SyncPolicy,
     /// The segment that was begun when the store was opened: names this run in every record.
     session: u64,
+    /// Deletions written in this run.
+    deletions: AtomicU64,
     /// The segment from which on new definitions count.
     base: AtomicU64,
     /// Set while batches have to be refused.
@@ -58,10 +64,23 @@ pub(crate) struct Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUse {
     pub(crate) base: u64,
-    /// Newest sample in order.
+    /// Newest sample, late ones included.
     pub(crate) max_ms: i64,
     /// Number of the freezing of late samples after which none of this base is only in memory; 0: it has none.
     pub(crate) freezing: u64,
+}
+
+/// The last freezing of late samples: those that came before it, and lie before a time, are in blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frozen {
+    pub(crate) number: u64,
+    pub(crate) before_ms: i64,
+}
+
+impl Default for Frozen {
+    fn default() -> Self {
+        Self { number: 0, before_ms: i64::MIN }
+    }
 }
 
 #[derive(Default)]
@@ -72,14 +91,19 @@ struct Trouble {
 }
 
 impl Log {
-    /// Opens the log; a new segment begins. What older segments hold is told by [`Log::leave_base`] when they have been read.
-    pub(crate) fn open(files: Arc<dyn Files>, dir: PathBuf, options: WalOptions) -> Result<Self, Error> {
+    /// Opens the log; a new segment begins, with a number beyond `after`. What older segments hold is told by [`Log::leave_base`] when they have been read.
+    pub(crate) fn open(files: Arc<dyn Files>, dir: PathBuf, options: WalOptions, after: u64) -> Result<Self, Error> {
         let wal = Wal::open(files, dir, options)?;
+        // A segment without records may be gone after a crash, and with it the memory of its number.
+        while wal.stats().segment <= after {
+            wal.rotate()?;
+        }
         let session = wal.stats().segment;
         Ok(Self {
             wal,
             policy: options.sync,
             session,
+            deletions: AtomicU64::new(0),
             base: AtomicU64::new(session),
             refusing: AtomicBool::new(false),
             trouble: Mutex::default(),
@@ -123,6 +147,15 @@ impl Log {
             (BATCH, content)
         };
         self.append_record(kind, payload)
+    }
+
+    /// As [`Log::append`], for deletions.
+    pub(crate) fn append_deletions(&self, deletions: &[Deletion]) -> Option<Position> {
+        let mut payload = Vec::new();
+        put_varint(&mut payload, self.session);
+        put_varint(&mut payload, self.deletions.fetch_add(1, Ordering::Relaxed) + 1);
+        deletions.iter().for_each(|deletion| deletion.put(&mut payload));
+        self.append_record(DELETIONS, &payload)
     }
 
     fn append_record(&self, kind: u8, payload: &[u8]) -> Option<Position> {
@@ -217,14 +250,22 @@ impl Log {
         *freezing = (*freezing).max(left.freezing);
     }
 
-    /// Deletes the segments that hold nothing at or after `min_ms` and no late samples beyond a freezing, given the least base that
-    /// shards still write under.
-    pub(crate) fn remove_before(&self, min_ms: i64, frozen: u64, least_open_base: u64) -> Result<usize, Error> {
+    /// The first segment that is needed: those before it hold nothing at or after `min_ms` and no late samples but those that a freezing
+    /// covers, given the least base that shards still write under.
+    pub(crate) fn first_needed(&self, min_ms: i64, frozen: Frozen, least_open_base: u64) -> u64 {
         let mut used = self.used.lock();
-        let needed = used.iter().find(|(_, (max_ms, freezing))| *max_ms >= min_ms || *freezing > frozen);
+        let needed = used.iter().find(|(_, (max_ms, freezing))| {
+            // A freezing leaves what lies after its time in memory.
+            let late = *freezing > frozen.number || *freezing > 0 && *max_ms >= frozen.before_ms;
+            *max_ms >= min_ms || late
+        });
         let keep = needed.map_or(least_open_base, |(&base, _)| base.min(least_open_base));
         used.retain(|&base, _| base >= keep);
-        drop(used);
+        keep
+    }
+
+    /// Deletes the segments before one.
+    pub(crate) fn remove_before(&self, keep: u64) -> Result<usize, Error> {
         Ok(self.wal.remove_before(SegmentId(keep))?)
     }
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use disk::Files;
 use disk::wal::{Segment, read_segment};
@@ -17,10 +17,11 @@ use parking_lot::Mutex;
 
 use super::extras::{self, EXTRAS, Extra};
 use super::section::{Followers, Logged, Section, SectionHead};
-use super::{BATCH, BATCH_ZSTD, MAX_CONTENT_LEN};
+use super::{BATCH, BATCH_ZSTD, DELETIONS, MAX_CONTENT_LEN};
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
 use crate::error::Error;
 use crate::head::{Head, SHARDS, SeriesRef};
+use crate::tombstones::Deletion;
 
 /// Sections waiting for one worker.
 const QUEUE: usize = 32;
@@ -91,8 +92,16 @@ impl Replayed {
     }
 }
 
+/// What a worker does next.
+enum Job {
+    /// A section of one of its shards.
+    Section(Box<SectionJob>),
+    /// Dropped when everything before is done.
+    Done(Sender<()>),
+}
+
 /// A section on its way to its worker.
-struct Job {
+struct SectionJob {
     session: u64,
     shard: u32,
     bytes: Vec<u8>,
@@ -126,6 +135,7 @@ pub(crate) fn replay(
                 collected.lock().join(result);
             });
         }
+        let mut dispatcher = Dispatcher { queues, head, session: 0, deletions: 0 };
         for (number, segment) in segments.iter().enumerate() {
             if progress.stop.load(Ordering::Relaxed) {
                 return Err(Error::Closed);
@@ -133,7 +143,7 @@ pub(crate) fn replay(
             let mut broken = Vec::new();
             let extras = &mut report.extras;
             let read = read_segment(files, segment, &mut |record| {
-                let sent = dispatch(record.kind, record.payload, number, record.offset, &queues, extras);
+                let sent = dispatcher.dispatch(record.kind, record.payload, (number, record.offset), extras);
                 if let Err(Damaged(what)) = sent {
                     broken.push((record.offset, what));
                 }
@@ -159,52 +169,94 @@ pub(crate) fn replay(
     Ok(report)
 }
 
-fn dispatch(
-    kind: u8,
-    payload: &[u8],
-    segment: usize,
-    offset: u64,
-    queues: &[SyncSender<Job>],
-    extras: &mut Vec<Extra>,
-) -> Decoded<()> {
-    match kind {
-        BATCH => dispatch_batch(payload, segment, offset, queues, extras),
-        BATCH_ZSTD => {
-            let mut cursor = Cursor::new(payload);
-            let len = cursor.length(MAX_CONTENT_LEN, "a record is too long when unpacked")?;
-            let content = zstd::bulk::decompress(cursor.rest(), len);
-            match content {
-                Ok(content) if content.len() == len => dispatch_batch(&content, segment, offset, queues, extras),
-                _ => Err(Damaged("a record cannot be unpacked")),
-            }
-        }
-        _ => Err(Damaged("its kind does not exist")),
-    }
+/// Hands records to the workers.
+struct Dispatcher<'a> {
+    queues: Vec<SyncSender<Job>>,
+    head: &'a Head,
+    /// Run of the store that wrote the last record.
+    session: u64,
+    /// Number of the last deletions of that run.
+    deletions: u64,
 }
 
-fn dispatch_batch(
-    content: &[u8],
-    segment: usize,
-    offset: u64,
-    queues: &[SyncSender<Job>],
-    extras: &mut Vec<Extra>,
-) -> Decoded<()> {
-    let mut cursor = Cursor::new(content);
-    let session = cursor.varint()?;
-    while !cursor.is_empty() {
-        let shard = cursor.varint32("a shard's number is out of range")?;
-        let bytes = cursor.prefixed()?;
-        if shard == EXTRAS {
-            extras.extend(extras::read(bytes)?);
-            continue;
-        }
-        let bytes = bytes.to_vec();
-        if let Some(queue) = queues.get(shard as usize % queues.len().max(1)) {
-            // A worker that is gone has panicked, and the scope will say so.
-            let _ = queue.send(Job { session, shard, bytes, segment, offset });
+impl Dispatcher<'_> {
+    fn dispatch(&mut self, kind: u8, payload: &[u8], place: (usize, u64), extras: &mut Vec<Extra>) -> Decoded<()> {
+        match kind {
+            BATCH => self.dispatch_batch(payload, place, extras),
+            BATCH_ZSTD => {
+                let mut cursor = Cursor::new(payload);
+                let len = cursor.length(MAX_CONTENT_LEN, "a record is too long when unpacked")?;
+                let content = zstd::bulk::decompress(cursor.rest(), len);
+                match content {
+                    Ok(content) if content.len() == len => self.dispatch_batch(&content, place, extras),
+                    _ => Err(Damaged("a record cannot be unpacked")),
+                }
+            }
+            DELETIONS => self.delete(payload),
+            _ => Err(Damaged("its kind does not exist")),
         }
     }
-    Ok(())
+
+    fn dispatch_batch(
+        &mut self,
+        content: &[u8],
+        (segment, offset): (usize, u64),
+        extras: &mut Vec<Extra>,
+    ) -> Decoded<()> {
+        let mut cursor = Cursor::new(content);
+        let session = cursor.varint()?;
+        self.begin_session(session);
+        while !cursor.is_empty() {
+            let shard = cursor.varint32("a shard's number is out of range")?;
+            let bytes = cursor.prefixed()?;
+            if shard == EXTRAS {
+                extras.extend(extras::read(bytes)?);
+                continue;
+            }
+            let bytes = bytes.to_vec();
+            if let Some(queue) = self.queues.get(shard as usize % self.queues.len().max(1)) {
+                // A worker that is gone has panicked, and the scope will say so.
+                let _ = queue.send(Job::Section(Box::new(SectionJob { session, shard, bytes, segment, offset })));
+            }
+        }
+        Ok(())
+    }
+
+    /// In another run of the store a series may be in another shard: what was written before has to be in memory first.
+    fn begin_session(&mut self, session: u64) {
+        if session != self.session {
+            self.wait();
+            (self.session, self.deletions) = (session, 0);
+        }
+    }
+
+    /// Returns when the workers have done what they were given.
+    fn wait(&self) {
+        let (sender, receiver) = channel();
+        for queue in &self.queues {
+            let _ = queue.send(Job::Done(sender.clone()));
+        }
+        drop(sender);
+        // Ends when all have dropped theirs.
+        while receiver.recv().is_ok() {}
+    }
+
+    fn delete(&mut self, payload: &[u8]) -> Decoded<()> {
+        let mut cursor = Cursor::new(payload);
+        let (session, number) = (cursor.varint()?, cursor.varint()?);
+        let mut deletions = Vec::new();
+        while !cursor.is_empty() {
+            deletions.push(Deletion::read(&mut cursor)?);
+        }
+        self.begin_session(session);
+        // Recovery of a failed device writes records again.
+        if number <= self.deletions {
+            return Ok(());
+        }
+        self.deletions = number;
+        self.wait();
+        self.head.delete_logged(&deletions)
+    }
 }
 
 /// Where the reading of one shard stands.
@@ -220,6 +272,13 @@ fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
     let mut report = Replayed::default();
     let mut content = Logged::default();
     for job in jobs {
+        let job = match job {
+            Job::Section(job) => job,
+            Job::Done(sender) => {
+                drop(sender);
+                continue;
+            }
+        };
         let state = shards.entry(job.shard).or_default();
         match read_section(&job, state, head, &mut content) {
             Ok(Some(place)) => {
@@ -242,7 +301,7 @@ fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
 
 /// Decodes a section into `content`; `None` when it was seen before.
 fn read_section(
-    job: &Job,
+    job: &SectionJob,
     state: &mut ShardState,
     head: &Head,
     content: &mut Logged<SeriesRef>,
