@@ -23,8 +23,10 @@ use crate::xor;
 /// Most bytes of a peer's answer.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// Samples of a peer's series.
-type Remote = Vec<(Labels, Vec<(i64, f64)>)>;
+/// Samples of a series, ascending.
+type Samples = Vec<(i64, f64)>;
+/// A peer's series.
+type Remote = Vec<(Labels, Samples)>;
 
 /// See the module.
 pub struct Fanout {
@@ -79,7 +81,7 @@ impl SeriesSource for Fanout {
         }
         let start_ms = self.local_start_ms();
         let mut warnings = local.warnings();
-        let mut found: BTreeMap<Labels, (Option<usize>, Vec<(i64, f64)>)> =
+        let mut found: BTreeMap<Labels, (Option<usize>, Samples)> =
             (0..local.len()).map(|index| (local.labels(index), (Some(index), Vec::new()))).collect();
         for peer in peers.iter().filter(|peer| peer.concerns(matchers)) {
             let end_ms = if peer.config.read_recent { hints.end_ms } else { hints.end_ms.min(start_ms) };
@@ -114,7 +116,7 @@ impl SeriesSource for Fanout {
 struct Series {
     labels: Labels,
     local: Option<usize>,
-    remote: Vec<(i64, f64)>,
+    remote: Samples,
 }
 
 struct Merged<'a> {
@@ -143,7 +145,7 @@ impl Selection for Merged<'_> {
         }
         // The own store's start times do not fit beside samples that have none.
         out.start_timestamps.clear();
-        let own: Vec<(i64, f64)> = out.timestamps.drain(..).zip(out.values.drain(..)).collect();
+        let own: Samples = out.timestamps.drain(..).zip(out.values.drain(..)).collect();
         let mut all = own;
         merge(&mut all, series.remote.clone());
         all.retain(|(time, _)| out.histogram_timestamps.binary_search(time).is_err());
@@ -157,7 +159,7 @@ impl Selection for Merged<'_> {
 }
 
 /// Adds samples to others, both ascending; where both have one at a time the first stays.
-fn merge(into: &mut Vec<(i64, f64)>, more: Vec<(i64, f64)>) {
+fn merge(into: &mut Samples, more: Samples) {
     if into.last().is_none_or(|(last, _)| more.first().is_none_or(|(first, _)| last < first)) {
         into.extend(more);
         return;
@@ -244,7 +246,7 @@ fn whole_series(body: &[u8]) -> Result<Remote, String> {
 }
 
 fn streamed_series(mut body: &[u8]) -> Result<Remote, String> {
-    let mut found: BTreeMap<Labels, Vec<(i64, f64)>> = BTreeMap::new();
+    let mut found: BTreeMap<Labels, Samples> = BTreeMap::new();
     while !body.is_empty() {
         let Some((_, series, rest)) = read_frame(body).map_err(|e| e.to_string())? else {
             return Err("the answer ends within a frame".to_owned());

@@ -55,8 +55,7 @@ async fn samples_wait_for_a_peer_that_fails_even_over_a_restart() {
     server.restart().await;
     write(&server).await;
     assert_eq!(server.value("m").await, Some(39.0), "a dead peer holds nobody up");
-    peer.forget();
-    peer.set_status(204);
+    peer.forget_and_answer(204);
     let all = async || {
         let mut seen = samples(&peer.received(), Version::V1);
         seen.dedup();
@@ -120,7 +119,7 @@ async fn scraped_samples_and_rules_reach_another_server() {
     std::fs::write(&rules, "groups:\n- name: g\n  interval: 200ms\n  rules:\n  - {record: twice, expr: m * 2}\n")
         .unwrap();
     let config = format!(
-        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\nrule_files: ['{}']\nscrape_configs:\n- job_name: j\n  static_configs:\n  - targets: ['{}']\nremote_write:\n- url: {}/api/v1/write\n  queue_config: {{batch_send_deadline: 50ms}}\n",
+        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\nrule_files: ['{}']\nscrape_configs:\n- job_name: j\n  static_configs:\n  - targets: ['{}']\nremote_write:\n- url: {}/api/v1/write\n  queue_config: {{batch_send_deadline: 50ms}}\n  metadata_config: {{send_interval: 500ms}}\n",
         rules.display(),
         target.address,
         receiver.url

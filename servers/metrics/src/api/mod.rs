@@ -1,5 +1,6 @@
 //! The HTTP API of version 1 and the endpoints beside it. A handler reads parameters, calls one function, writes the answer.
 
+mod admin;
 pub mod answer;
 pub mod encode;
 mod exemplars;
@@ -61,6 +62,9 @@ pub fn router(app: Arc<App>, cors: Cors, metrics: HttpMetrics, prefix: &str) -> 
         .route("/features", get(status::features))
         .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/read", post(crate::remote_read::read))
+        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/otlp/v1/metrics", post(crate::otlp::receive))
         .route("/write", any(crate::remote::receive))
         .with_state(app.clone());

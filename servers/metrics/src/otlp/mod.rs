@@ -1,6 +1,6 @@
 //! OTLP metrics, received: points become samples under names and labels as the section `otlp` says.
 //!
-//! [`receive`] is the handler; [`translate`] turns a decoded request into [`Points`], which are stored in one batch. Delta points have
+//! [`receive`] is the handler; `translate` turns a decoded request into points, which are stored in one batch. Delta points have
 //! no place in a store of cumulative series: they are left out and counted.
 
 mod names;
@@ -80,20 +80,23 @@ pub async fn receive(State(app): State<Arc<App>>, request: Request) -> Response<
             ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], "{}").into_response()
         }
         Ok(Ok(())) => StatusCode::OK.into_response(),
-        Ok(Err(failure)) => failure,
+        Ok(Err(failure)) => failure.into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
 }
 
-fn store(app: &App, body: &[u8], encoding: Encoding) -> Result<(), Response<Body>> {
-    let bad = |text: String| (StatusCode::BAD_REQUEST, text + "\n").into_response();
+/// Status and text of an answer to a request that was not stored, or not as a whole.
+type Failure = (StatusCode, String);
+
+fn store(app: &App, body: &[u8], encoding: Encoding) -> Result<(), Failure> {
+    let bad = |text: String| (StatusCode::BAD_REQUEST, text + "\n");
     let failed = |e: tsdb::Error| {
         let status = match e.kind() {
             tsdb::ErrorKind::Invalid | tsdb::ErrorKind::Limit => StatusCode::BAD_REQUEST,
             tsdb::ErrorKind::Refusing | tsdb::ErrorKind::Closed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, format!("{e}\n")).into_response()
+        (status, format!("{e}\n"))
     };
     let request = decode_metrics(body, encoding).map_err(|e| bad(e.to_string()))?;
     let config = app.config.load();

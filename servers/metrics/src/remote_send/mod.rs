@@ -1,6 +1,6 @@
 //! Remote write, sent: samples that the store has taken are kept in a journal on disk until every peer has them.
 //!
-//! [`Outbox::offer`] appends what came in to the journal ([`journal`]); each configured peer has a [`queue`] that reads the journal from
+//! [`Outbox::offer`] appends what came in to the journal (`journal`); each configured peer has a `queue` that reads the journal from
 //! where it stopped, relabels, and sends in the order of the journal. A peer that is dead or slow holds up nobody and costs no memory:
 //! the journal waits on disk, within limits of age and size. Positions are kept, so a restart goes on where the server stopped;
 //! what was on its way then is sent again, which peers take as the duplicates they are.

@@ -229,6 +229,13 @@ impl Target {
         self.page.lock().received.clear();
     }
 
+    /// From now on answers with another status; what came before is forgotten.
+    pub fn forget_and_answer(&self, status: u16) {
+        let mut page = self.page.lock();
+        page.status = status;
+        page.received.clear();
+    }
+
     pub fn asked(&self) -> Vec<axum::http::HeaderMap> {
         self.page.lock().asked.clone()
     }

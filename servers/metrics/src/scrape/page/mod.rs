@@ -1,7 +1,7 @@
 //! One page into the store: parse, find or make each series, append, mark what is missing.
 //!
-//! [`text`] and [`protobuf`] read pages of their format and hand what they find to one [`Ingest`], which knows the series by the page's
-//! bytes, applies limits and rules and collects a [`batch`]; [`nhcb`] makes native histograms of classic ones on the way.
+//! `text` and `protobuf` read pages of their format and hand what they find to one `ingest`, which knows the series by the page's
+//! bytes, applies limits and rules and collects a `batch`; `nhcb` makes native histograms of classic ones on the way.
 
 mod batch;
 mod ingest;

@@ -135,7 +135,8 @@ impl Reader<'_, '_, '_> {
                 }
             }
         }
-        if is_native && !(settings.keep_classic && !histogram.buckets.is_empty()) {
+        let keep_classic = settings.keep_classic && !histogram.buckets.is_empty();
+        if is_native && !keep_classic {
             return Ok(());
         }
         self.sample("_count", None, histogram.count)?;
