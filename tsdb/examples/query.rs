@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     batch.commit()?;
 
     let at = TimeParams::Instant(1_700_000_285_000);
-    let output = Engine::default().query("sum by (host) (rate(requests_total[1m]))", &db, at, &QueryContext::default())?;
+    let output =
+        Engine::default().query("sum by (host) (rate(requests_total[1m]))", &db, at, &QueryContext::default())?;
     let Value::Vector { samples, .. } = output.value else { return Err("not a vector".into()) };
     for sample in samples {
         println!("{} {:?}", sample.labels, sample.value);

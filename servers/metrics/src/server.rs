@@ -285,6 +285,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         }
     });
     stop.spawn("maintenance", maintain(app.clone(), sync_every, work.clone()));
+    stop.spawn("compaction", compact(app.clone(), work.clone()));
     stop.spawn("reload", {
         let (app, work) = (app.clone(), work.clone());
         async move {
@@ -409,6 +410,35 @@ async fn maintain(app: Arc<App>, sync_every: Option<Duration>, work: Shutdown) {
         };
         if let Some(more) = limiter.allow(&failure) {
             tracing::error!(component = "tsdb", error = failure, repeated = more, "maintenance of the storage failed");
+        }
+    }
+}
+
+/// Merges blocks in a thread of its own, one after the other while there is something to merge.
+async fn compact(app: Arc<App>, work: Shutdown) {
+    const PAUSE: Duration = Duration::from_secs(60);
+    let limiter = kit::log::Limiter::new(Duration::from_secs(600));
+    while work.sleep(PAUSE).await {
+        loop {
+            if app.db.stats().replaying.is_some() || work.is_triggered() {
+                break;
+            }
+            let db = app.db.clone();
+            match tokio::task::spawn_blocking(move || db.compact(kit::time::now_ms())).await {
+                Ok(Ok(Some(_))) => {}
+                Ok(Ok(None) | Err(tsdb::Error::Closed)) => break,
+                Ok(Err(e)) => {
+                    let failure = e.to_string();
+                    if let Some(more) = limiter.allow(&failure) {
+                        tracing::error!(component = "tsdb", error = failure, repeated = more, "merging blocks failed");
+                    }
+                    break;
+                }
+                Err(e) => {
+                    tracing::error!(component = "tsdb", error = %e, "merging blocks failed");
+                    break;
+                }
+            }
         }
     }
 }

@@ -201,7 +201,9 @@ pub(crate) fn router(receiver: Arc<Receiver>) -> Router {
 
 async fn receive(State(receiver): State<Arc<Receiver>>, body: Bytes) -> Response {
     let message = match serde_json::from_slice::<Message>(&body) {
-        Ok(message) if !message.text.is_empty() || !message.attachments.is_empty() || !message.blocks.is_empty() => message,
+        Ok(message) if !message.text.is_empty() || !message.attachments.is_empty() || !message.blocks.is_empty() => {
+            message
+        }
         Ok(_) => return (StatusCode::BAD_REQUEST, "no_text").into_response(),
         Err(_) => return (StatusCode::BAD_REQUEST, "invalid_payload").into_response(),
     };

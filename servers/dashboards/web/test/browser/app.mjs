@@ -1,9 +1,10 @@
 // Home, lists, alerts, silences, theme, sign-in.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { open, real, state, settled } from './harness.mjs';
+import { dropBoards, open, real, state, settled } from './harness.mjs';
 
 test('home tells the health of the four hosts and links on', async () => {
+  await dropBoards();
   const { page, close } = await open('/');
   for (const h of ['web', 'metrics', 'logs', 'dashboards']) await page.locator(`[data-host=${h}] .state`).waitFor();
   await page.waitForFunction(() => [...document.querySelectorAll('.key b')].every((b) => b.textContent !== '…'));
