@@ -171,7 +171,8 @@ def main():
             "  - {record: kept, expr: 'vector(8)', labels: {only: ours}}\n"
         )
     config = json.load(open(at("ours.yml"), encoding="utf-8"))
-    keep = [{"source_labels": ["__name__"], "regex": "relayed", "action": "keep"}]
+    # What comes back from the peer has its external label, and does not go round.
+    keep = [{"source_labels": ["__name__", "from"], "regex": "relayed;", "action": "keep"}]
     queue = {"batch_send_deadline": "500ms"}
     config["remote_write"] = [{"url": f"{url['peer']}/api/v1/write", "write_relabel_configs": keep, "queue_config": queue}]
     config["remote_read"] = [{"url": f"{url['peer']}/api/v1/read", "required_matchers": {"job": "self"}, "read_recent": True}]
