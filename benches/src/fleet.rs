@@ -38,7 +38,7 @@ impl Capture {
     pub fn load(name: &str) -> Result<Self, String> {
         let folder = std::env::var_os("FOURSIGHT_DATA").map(PathBuf::from);
         let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-        let folders = folder.into_iter().chain([beside, "/work/shared/data".into()]);
+        let folders = folder.into_iter().chain([beside]);
         let file = format!("capture_{name}.txt.xz");
         let path = folders.map(|folder| folder.join(&file)).find(|path| path.exists());
         let path = path.ok_or(format!("{file} is not there: name its folder in FOURSIGHT_DATA"))?;
