@@ -102,7 +102,11 @@ fn labels_of_streams_in_the_range() {
     assert_eq!(db.label_names(&all).unwrap(), ["host", "job"]);
     assert_eq!(db.label_values("job", &all).unwrap(), ["a", "b"]);
     assert_eq!(db.series(&all).unwrap(), [stream("a"), stream("b")]);
+    // What is in memory is told at any time, what is in segments within its time.
     let early = LabelQuery { end_ms: now_ms + 1_000, ..all.clone() };
+    assert_eq!(db.label_values("job", &early).unwrap(), ["a", "b"]);
+    assert_eq!(db.series(&early).unwrap(), [stream("a")]);
+    db.flush().unwrap();
     assert_eq!(db.label_values("job", &early).unwrap(), ["a"]);
     let of_b = LabelQuery { selectors: vec![job("b")], ..all.clone() };
     assert_eq!(db.series(&of_b).unwrap(), [stream("b")]);

@@ -12,7 +12,6 @@ use std::io::{BufRead, BufReader, BufWriter, Error, Read, Result, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use foursight_benches::fleet::{Capture, Fleet};
@@ -169,25 +168,26 @@ fn logs(megabytes: u64, end_ns: i64, file: &str) -> Result<()> {
 fn send(url: &str, file: &str, connections: usize) -> Result<()> {
     let rest = url.strip_prefix("http://").ok_or_else(|| Error::other("the URL begins with http://"))?;
     let (host, path) = rest.split_at(rest.find('/').ok_or_else(|| Error::other("the URL has a path"))?);
-    let (queue, waiting) = sync_channel::<Vec<u8>>(QUEUE);
-    let waiting = Arc::new(Mutex::new(waiting));
     let start = Instant::now();
-    let workers: Vec<_> = (0..connections)
+    // In turn: with an even number of hosts each one's scrapes stay in order on one connection.
+    let (queues, workers): (Vec<_>, Vec<_>) = (0..connections.max(1))
         .map(|_| {
-            let (waiting, host, path) = (waiting.clone(), host.to_owned(), path.to_owned());
-            std::thread::spawn(move || post_all(&waiting, &host, &path))
+            let (queue, waiting) = sync_channel::<Vec<u8>>(QUEUE);
+            let (host, path) = (host.to_owned(), path.to_owned());
+            (queue, std::thread::spawn(move || post_all(&waiting, &host, &path)))
         })
-        .collect();
+        .unzip();
     let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
-    let mut length = [0; 4];
+    let (mut length, mut number) = ([0; 4], 0);
     while input.read_exact(&mut length).is_ok() {
         let mut body = vec![0; u32::from_le_bytes(length) as usize];
         input.read_exact(&mut body)?;
-        if queue.send(body).is_err() {
+        if queues[number % queues.len()].send(body).is_err() {
             break;
         }
+        number += 1;
     }
-    drop(queue);
+    drop(queues);
     let mut sent = 0;
     for worker in workers {
         sent += worker.join().map_err(|_| Error::other("a sender panicked"))??;
@@ -196,17 +196,13 @@ fn send(url: &str, file: &str, connections: usize) -> Result<()> {
     Ok(())
 }
 
-fn post_all(waiting: &Mutex<Receiver<Vec<u8>>>, host: &str, path: &str) -> Result<usize> {
+fn post_all(waiting: &Receiver<Vec<u8>>, host: &str, path: &str) -> Result<usize> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_nodelay(true)?;
     let mut answers = BufReader::new(stream.try_clone()?);
     let mut sent = 0;
     let mut line = String::new();
-    loop {
-        let Ok(next) = waiting.lock() else { return Ok(sent) };
-        let body = next.recv();
-        drop(next);
-        let Ok(body) = body else { return Ok(sent) };
+    while let Ok(body) = waiting.recv() {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -236,4 +232,5 @@ fn post_all(waiting: &Mutex<Receiver<Vec<u8>>>, host: &str, path: &str) -> Resul
         }
         sent += 1;
     }
+    Ok(sent)
 }
