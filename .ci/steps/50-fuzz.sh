@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for a few seconds: `50-fuzz.sh [SECONDS] [TARGET…]`. Stable Rust is enough: the coverage that libFuzzer
 # steers by comes from a pass of LLVM that any rustc has. A finding is left in target/fuzz/TARGET/.
+# SEED makes another run of it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-8}
@@ -21,7 +22,7 @@ fi
 run_one() {
     local target=$1 dir=$CARGO_TARGET_DIR/$1
     mkdir -p "$dir/corpus"
-    if (cd "$dir" && "$CARGO_TARGET_DIR/$host/release/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
+    if (cd "$dir" && "$CARGO_TARGET_DIR/$host/release/$target" -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
         -max_len=4096 corpus "$root/fuzz/seeds/$target" >log 2>&1); then
         printf '%-14s %s\n' "$target" "$(grep -a '^Done' "$dir/log")"
     else

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::exposition::{Event, Families, Parser, TextFormat, lint};
+use wire::exposition::protobuf::Families;
+use wire::exposition::{Event, Parser, TextFormat, lint};
 
 fuzz_target!(|page: &[u8]| {
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {

@@ -26,6 +26,7 @@ pub(super) fn safe_url(url: &str) -> Option<String> {
 /// Renders a text of any length; unbalanced marks stay as they are.
 pub(super) fn render(text: &str) -> String {
     let mut out = String::new();
+    let text = text.replace(":red_circle:", "🔴").replace(":large_green_circle:", "🟢");
     for (at, part) in text.split("```").enumerate() {
         if at % 2 == 1 {
             out.push_str("<pre>");
