@@ -49,7 +49,8 @@ def servers(name):
 
 
 def queries(start, end):
-    """Name, kind, parameters. Times in seconds."""
+    """Name, kind, parameters. Times in seconds, a millisecond behind full ones: 2.42 counts a sample on the older edge of a window, 3.x does not."""
+    end += 0.001
     hour, six = end - 3600, max(start + 600, end - 6 * 3600)
 
     def instant(query):

@@ -45,9 +45,12 @@ impl Db {
             }
         }
         self.limit_cache();
-        if let Err(error) = self.maintain_segments(&mut maintenance, now_ns, &mut report) {
+        // Lines that wait for a segment come before segments that could be fewer.
+        let behind = report.errors.is_empty() && self.is_due(now_ns);
+        if let Err(error) = self.maintain_segments(&mut maintenance, now_ns, !behind, &mut report) {
             report.errors.push(error);
         }
+        report.more |= behind;
         report
     }
 
@@ -64,6 +67,32 @@ impl Db {
         }
         self.seal(&mut maintenance)?;
         Ok(())
+    }
+
+    /// Bytes of lines and metadata in memory that are not in a segment yet.
+    pub(crate) fn held(&self, generation: &Generation) -> u64 {
+        generation.bytes.load(Ordering::Relaxed) + self.counters.unsealed.load(Ordering::Relaxed)
+    }
+
+    /// Lets a push that comes faster than segments are written write one itself: memory stays bounded, and those who push are
+    /// slowed down to what the disk and the processor can take instead of being refused. What fails is told by
+    /// [`Db::maintain`], which tries it again.
+    pub(crate) fn make_room(&self) {
+        let (bytes, held) = {
+            let generation = self.generation.read();
+            (generation.bytes.load(Ordering::Relaxed), self.held(&generation))
+        };
+        let limit = self.options.head_bytes;
+        if bytes < self.options.segment_bytes.saturating_mul(2).min(limit) && held <= limit {
+            return;
+        }
+        // Somebody else may be at it: up to the limit there is no need to wait.
+        let maintenance = if held > limit { Some(self.maintenance.lock()) } else { self.maintenance.try_lock() };
+        let Some(mut maintenance) = maintenance else { return };
+        let still = self.generation.read().bytes.load(Ordering::Relaxed) >= self.options.segment_bytes.min(limit);
+        if still || maintenance.frozen.is_some() {
+            let _ = self.seal(&mut maintenance);
+        }
     }
 
     fn is_due(&self, now_ns: i64) -> bool {
@@ -179,13 +208,14 @@ impl Db {
         &self,
         maintenance: &mut Maintenance,
         now_ns: i64,
+        merge: bool,
         report: &mut MaintainReport,
     ) -> Result<(), Error> {
         self.remove_garbage(maintenance)?;
         let (expired, rewritten) = self.expire(maintenance, now_ns)?;
         report.expired += expired;
         report.more = rewritten || self.carry_out_deletes(maintenance, now_ns)?;
-        if !report.more {
+        if merge && !report.more {
             // Not while segments are looked through for entries to be deleted.
             report.merged += self.compact(maintenance, now_ns)?;
             report.more = report.merged > 0;

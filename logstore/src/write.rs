@@ -74,6 +74,7 @@ impl Db {
         if let Some(reason) = &*self.refusing.read() {
             return Err(disk::Error::Refusing { reason: reason.clone() }.into());
         }
+        self.make_room();
         let limits = self.limits.read().clone();
         let mut report = PushReport::default();
         let result = self.push_checked(streams, &limits, now_ns, &mut report);
@@ -196,7 +197,7 @@ impl Db {
         live: &mut Live,
     ) -> Result<disk::Position, Error> {
         let generation = self.generation.read();
-        let held = generation.bytes.load(Ordering::Relaxed) + self.counters.unsealed.load(Ordering::Relaxed);
+        let held = self.held(&generation);
         if held > self.options.head_bytes {
             return Err(Error::HeadFull { bytes: held, limit: self.options.head_bytes });
         }

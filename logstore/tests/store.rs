@@ -246,3 +246,16 @@ fn concurrent_pushes_reads_and_segments() {
     db.flush().unwrap();
     assert_eq!(total(&db), 600);
 }
+
+#[test]
+fn pushes_make_room_when_nobody_maintains() {
+    let options = Options { segment_bytes: 1_000, head_bytes: 4_000, ..Options::default() };
+    let db = Db::open_with(mem(), "data", options).unwrap();
+    for number in 0..200 {
+        let line = format!("{number} {}", "x".repeat(100));
+        push(&db, &stream("a"), &[entry(NOW + number, &line)]).unwrap();
+        assert!(db.stats().head_bytes <= 4_000, "{:?}", db.stats());
+    }
+    assert!(db.stats().segments > 5, "{:?}", db.stats());
+    assert_eq!(content(&db)[&stream("a").to_string()].len(), 200);
+}

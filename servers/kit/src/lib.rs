@@ -28,6 +28,7 @@ pub mod flags;
 pub mod http;
 pub mod log;
 pub mod metrics;
+pub mod percent;
 pub mod relabel;
 pub mod shutdown;
 pub mod time;

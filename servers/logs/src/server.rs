@@ -288,16 +288,22 @@ async fn start_up(app: Arc<App>, work: Shutdown) {
     tracing::info!(component = "main", tenants = stored.len(), took_ms, "the server is ready");
 }
 
-/// Gives every open store its time once a second.
+/// Gives every open store its time once a second, and at once again while one has more to do.
 async fn maintain(app: Arc<App>, work: Shutdown) {
     let pause = app.config.storage.sync_every.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1));
     let limiter = Arc::new(Limiter::new(Duration::from_secs(60)));
-    while work.sleep(pause).await {
+    let mut more = false;
+    while more || work.sleep(pause).await {
+        if work.is_triggered() {
+            return;
+        }
         let (worker, limiter) = (app.clone(), limiter.clone());
         let done = tokio::task::spawn_blocking(move || {
             worker.ruler.save();
+            let mut more = false;
             for tenant in worker.tenants.opened() {
                 let report = tenant.db.maintain(crate::now_ns());
+                more |= report.more && report.errors.is_empty();
                 for error in report.errors {
                     let text = error.to_string();
                     if let Some(held_back) = limiter.allow(&format!("{} {text}", tenant.id)) {
@@ -311,10 +317,12 @@ async fn maintain(app: Arc<App>, work: Shutdown) {
                     }
                 }
             }
+            more
         });
-        if let Err(e) = done.await {
+        more = done.await.unwrap_or_else(|e| {
             tracing::error!(component = "store", error = %e, "maintenance ended badly");
-        }
+            false
+        });
     }
 }
 

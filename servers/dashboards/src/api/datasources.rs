@@ -210,7 +210,7 @@ fn rest_of(request: &Request, segments: usize) -> String {
 async fn through_uid(State(app): State<Shared>, Who(who): Who, request: Request) -> ApiResult {
     let at = request.uri().path().find("/api/datasources/").unwrap_or(0);
     let uid = request.uri().path()[at..].split('/').nth(5).unwrap_or("").to_owned();
-    let uid = crate::datasources::access::percent_decode(&uid);
+    let uid = kit::percent::decode(&uid);
     let source = app.datasources.by_uid(&uid).ok_or_else(not_found)?;
     let path = rest_of(&request, 5);
     proxy::forward(&app, &source, &who, &path, request).await

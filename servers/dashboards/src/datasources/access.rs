@@ -4,6 +4,7 @@
 //! labels and lines. Deleting, writing, reloading and stopping a data source is not for a browser, whoever sits at it.
 
 use axum::http::{Method, StatusCode};
+use kit::percent;
 
 use super::SourceKind;
 use crate::auth::Role;
@@ -111,48 +112,14 @@ pub(crate) fn clean_path(raw: &str) -> Result<&str, ApiError> {
         if leaves || decoded.contains('\0') || decoded.contains(['\n', '\r']) {
             return Err(bad());
         }
-        decoded = percent_decode(&decoded);
+        decoded = percent::decode(&decoded);
     }
     Ok(path)
 }
 
-/// Undoes `%41`; what is no escape stays.
-pub(crate) fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = (*byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// A text as part of a query string.
-pub(crate) fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// Pairs as a query string or form.
 pub(crate) fn encode_pairs(pairs: &[(&str, &str)]) -> String {
-    pairs.iter().map(|(k, v)| format!("{}={}", percent_encode(k), percent_encode(v))).collect::<Vec<_>>().join("&")
+    pairs.iter().map(|(k, v)| format!("{}={}", percent::encode(k), percent::encode(v))).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) async fn forward(
     request: Request,
 ) -> Result<Response<Body>, ApiError> {
     let path = access::clean_path(raw_path)?;
-    access::check(source.source_kind(), request.method(), &access::percent_decode(path), identity.role)?;
+    access::check(source.source_kind(), request.method(), &kit::percent::decode(path), identity.role)?;
     let client = app.datasources.client(source)?;
     let timeout = Duration::from_millis(app.settings.dataproxy.timeout_ms as u64);
     let query = request.uri().query().unwrap_or("").to_owned();

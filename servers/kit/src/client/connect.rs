@@ -23,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::config::{HttpClientConfig, TlsConfig, TlsVersion};
-use super::percent_decode;
 use super::proxy::Proxies;
+use crate::percent;
 
 /// Longest wait for one address to answer, and for a handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,7 +103,7 @@ impl Inner {
 
     async fn open_tunnel(&self, stream: &mut Box<dyn Io>, target: &str, proxy: &Uri) -> io::Result<()> {
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-        let credentials = proxy.authority().and_then(|a| a.as_str().rsplit_once('@')).map(|(c, _)| percent_decode(c));
+        let credentials = proxy.authority().and_then(|a| a.as_str().rsplit_once('@')).map(|(c, _)| percent::decode(c));
         if let Some(credentials) = credentials {
             let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
             request.push_str(&format!("Proxy-Authorization: Basic {encoded}\r\n"));

@@ -23,6 +23,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::config::Secret;
+use crate::percent;
 
 pub use config::{
     Authorization, BasicAuth, HTTP_CLIENT_KEYS, HttpClientConfig, HttpHeader, OAuth2, TlsConfig, TlsVersion,
@@ -352,7 +353,7 @@ impl Client {
         }
         Ok(credentials_of(url).map(|credentials| {
             let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-            basic(&percent_decode(user), &percent_decode(password))
+            basic(&percent::decode(user), &percent::decode(password))
         }))
     }
 }
@@ -459,27 +460,6 @@ fn resolve(base: &str, location: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or("");
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     format!("{scheme}://{authority}{folder}/{location}")
-}
-
-/// Undoes `%41`; what is no escape stays.
-pub(crate) fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = (*byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::config::{HttpClientConfig, OAuth2};
 use super::{Client, ClientError, Request, read_secret};
 use crate::config::Secret;
+use crate::percent;
 
 /// A token is renewed this long before its end.
 const EARLY: Duration = Duration::from_secs(10);
@@ -81,11 +82,12 @@ impl TokenSource {
             form.push(("client_id", &settings.client_id));
             form.push(("client_secret", secret.reveal()));
         }
-        let body: Vec<String> = form.iter().map(|(n, v)| format!("{}={}", escape(n), escape(v))).collect();
+        let body: Vec<String> =
+            form.iter().map(|(n, v)| format!("{}={}", percent::encode(n), percent::encode(v))).collect();
         let url = settings.token_url.clone();
         let mut request = Request::post(url, "application/x-www-form-urlencoded", body.join("&"));
         if in_header {
-            let pair = format!("{}:{}", escape(&settings.client_id), escape(secret.reveal()));
+            let pair = format!("{}:{}", percent::encode(&settings.client_id), percent::encode(secret.reveal()));
             let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
             if let Ok(value) = value.try_into() {
                 request = request.header(axum::http::header::AUTHORIZATION, value);
@@ -94,17 +96,4 @@ impl TokenSource {
         // The token's client has no token source of its own, so this recursion ends here.
         Box::pin(self.client.send(request)).await
     }
-}
-
-/// Percent-encoding of a form's value.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

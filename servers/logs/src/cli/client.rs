@@ -56,7 +56,8 @@ impl Api {
 
     /// A request with the headers that the flags ask for.
     pub(super) fn request(&self, path: &str, params: &Params) -> Result<Request, CliError> {
-        let query: Vec<String> = params.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        let query: Vec<String> =
+            params.iter().map(|(name, value)| format!("{name}={}", kit::percent::encode(value))).collect();
         let mut url = format!("{}{path}", self.flags.addr.trim_end_matches('/'));
         if !query.is_empty() {
             url = format!("{url}?{}", query.join("&"));
@@ -135,16 +136,4 @@ pub(super) fn streams(result: &Value) -> Result<Vec<Stream>, CliError> {
         streams.push(Stream { labels, entries });
     }
     Ok(streams)
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

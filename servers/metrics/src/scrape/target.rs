@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kit::percent;
 use kit::relabel::{Rule, process};
 use model::duration::parse_duration_ms;
 use model::{Labels, LabelsBuilder};
@@ -265,21 +266,11 @@ fn query(job: &ScrapeConfig, labels: &Labels) -> String {
     let mut out = String::new();
     for (at, (name, value)) in pairs.iter().enumerate() {
         out.push(if at == 0 { '?' } else { '&' });
-        escape(&mut out, name);
+        out.push_str(&percent::encode(name));
         out.push('=');
-        escape(&mut out, value);
+        out.push_str(&percent::encode(value));
     }
     out
-}
-
-fn escape(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -61,8 +61,10 @@ impl Server {
 
     /// The whole answer of a call of the API that succeeded.
     pub(super) fn call(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let form: Vec<String> =
-            parameters.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+        let form: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{}={}", kit::percent::encode(name), kit::percent::encode(value)))
+            .collect();
         let answer = self.send(&format!("/api/v1{path}?{}", form.join("&")), Request::get)?;
         let body: Value = serde_json::from_slice(&answer.body)
             .map_err(|_| format!("server answered {}: {}", answer.status, answer.excerpt()))?;
@@ -80,18 +82,6 @@ fn client_settings(file: &Path) -> Result<HttpClientConfig, String> {
     let mut settings = HttpClientConfig::from_node(&node).map_err(|e| e.in_file(file).to_string())?;
     settings.set_directory(file.parent().unwrap_or(Path::new("")));
     Ok(settings)
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// Asks whether a server is healthy or ready.

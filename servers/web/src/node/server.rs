@@ -109,9 +109,9 @@ async fn metrics(
     let (mut only, mut without) = (BTreeSet::new(), BTreeSet::new());
     for pair in query.as_deref().unwrap_or("").split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match crate::percent_decode(name).as_str() {
-            "collect[]" => only.insert(crate::percent_decode(value)),
-            "exclude[]" => without.insert(crate::percent_decode(value)),
+        match kit::percent::decode_form(name).as_str() {
+            "collect[]" => only.insert(kit::percent::decode_form(value)),
+            "exclude[]" => without.insert(kit::percent::decode_form(value)),
             _ => continue,
         };
     }

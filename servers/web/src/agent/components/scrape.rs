@@ -254,7 +254,7 @@ impl Scrape {
         let params = settings.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(own);
         for (index, (name, value)) in params.enumerate() {
             url.push(if index == 0 && !path.contains('?') { '?' } else { '&' });
-            url.push_str(&format!("{}={}", escape(name), escape(value)));
+            url.push_str(&format!("{}={}", kit::percent::encode(name), kit::percent::encode(value)));
         }
         let mut request =
             Request::get(url).timeout(settings.timeout).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
@@ -286,18 +286,6 @@ async fn in_process(exporters: &ExporterMap, path: &str) -> std::result::Result<
         page
     });
     page.await.map(|page| (TextFormat::Prometheus, page.into())).map_err(|e| e.to_string())
-}
-
-fn escape(text: &str) -> String {
-    text.bytes()
-        .map(|b| {
-            if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
 }
 
 /// Labels that every series of a target gets.

@@ -57,7 +57,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Answer {
         "encoding.to_base64" => string(STANDARD.encode(text(0)?)),
         "encoding.to_URLbase64" => string(URL_SAFE.encode(text(0)?)),
         "encoding.url_encode" => string(url_encode(&text(0)?)),
-        "encoding.url_decode" => string(crate::percent_decode(&text(0)?)),
+        "encoding.url_decode" => string(kit::percent::decode_form(&text(0)?)),
         "encoding.to_json" => string(args.first().map(Value::to_json).unwrap_or_default().to_string()),
         "encoding.from_json" | "json_decode" => match serde_json::from_str(&text(0)?) {
             Ok(json) => Ok(Value::from_json(json)),
@@ -133,15 +133,7 @@ fn decode(name: &str, decoded: Result<Vec<u8>, base64::DecodeError>) -> Answer {
 }
 
 fn url_encode(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) => out.push(char::from(b)),
-            b => out.push_str(&format!("%{b:02X}")),
-        }
-    }
-    out
+    kit::percent::encode(text).replace("%20", "+")
 }
 
 /// Every pair of maps from both lists that agree on all the keys, merged.
