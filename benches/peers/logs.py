@@ -102,7 +102,7 @@ limits_config:
     os.makedirs(data, exist_ok=True)
     server.start()
     before = server.cpu()
-    sent = load("send", server.base + "/loki/api/v1/push", file, 2)
+    sent = load("send", server.base + "/loki/api/v1/push", file, 8)
     pushed = server.cpu() - before
     get(server.base + "/flush", data=b"", method="POST")
     time.sleep(3)

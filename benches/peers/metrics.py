@@ -147,7 +147,7 @@ def run_set(name):
         server.start()
         before = server.cpu()
         path = "/api/v1/write"
-        sent = load("send", server.base + path, file, 2)
+        sent = load("send", server.base + path, file, 8)
         ingest = server.cpu() - before
         peak = server.status("VmHWM")
         time.sleep(2)
@@ -215,7 +215,7 @@ def run_churn():
         os.makedirs(server.data, exist_ok=True)
         server.start()
         before = server.cpu()
-        sent = load("send", server.base + "/api/v1/write", file, 2)
+        sent = load("send", server.base + "/api/v1/write", file, 8)
         used = server.cpu() - before
         rows.append([server.name, f"{count / used / 1e3:.0f}", f"{sent['seconds']:.1f}", f"{server.status('VmHWM') / count:,.0f}"])
         print("churn", rows[-1], flush=True)

@@ -1,9 +1,9 @@
 //! Requests for measurements of whole servers: encodes them beforehand, and sends them.
 //!
-//! `load metrics HOSTS SCRAPES END_MS FILE` (remote write of a fleet, one request for each host and scrape), `load churn SERIES END_MS FILE`
-//! (one sample for each of many series), `load logs MEGABYTES END_NS FILE` (Loki pushes of the corpus; what it holds is printed),
-//! `load send URL FILE [CONNECTIONS]` (posts a file's requests, prints seconds). A file is a row of lengths (4 bytes, little endian)
-//! and snappy bodies.
+//! `load metrics HOSTS SCRAPES END_MS FILE` (remote write of a fleet: each sender scrapes four hosts and sends some 2,000 samples at once, as
+//! Prometheus 3 does), `load churn SERIES END_MS FILE` (one sample for each of many series), `load logs MEGABYTES END_NS FILE` (Loki pushes of
+//! the corpus; what it holds is printed), `load send URL FILE [CONNECTIONS]` (posts a file's requests, prints seconds). A file is a row of
+//! senders and lengths (4 bytes each, little endian) and snappy bodies; the requests of a sender stay in order on one connection.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "measuring time is what this program is for")]
 
@@ -21,7 +21,9 @@ use wire::loki::PushWriter;
 use wire::remote_write::RequestWriter;
 
 /// Requests that wait for a connection.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
+/// Hosts that one sender scrapes.
+const HOSTS_OF_A_SENDER: usize = 4;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         ["metrics", hosts, scrapes, end, file] => metrics(number(hosts), number(scrapes), number(end), file),
         ["churn", series, end, file] => churn(number(series), number(end), file),
         ["logs", megabytes, end, file] => logs(number(megabytes), number(end), file),
-        ["send", url, file] => send(url, file, 2),
+        ["send", url, file] => send(url, file, 8),
         ["send", url, file, connections] => send(url, file, number(connections)),
         _ => {
             eprintln!(
@@ -55,8 +57,9 @@ fn number<T: std::str::FromStr + Default>(text: &str) -> T {
     })
 }
 
-fn put(out: &mut impl Write, message: &[u8]) -> Result<()> {
+fn put(out: &mut impl Write, sender: usize, message: &[u8]) -> Result<()> {
     let body = snappy_encode(message);
+    out.write_all(&(sender as u32).to_le_bytes())?;
     out.write_all(&(body.len() as u32).to_le_bytes())?;
     out.write_all(&body)
 }
@@ -70,14 +73,16 @@ fn metrics(hosts: usize, scrapes: usize, end_ms: i64, file: &str) -> Result<()> 
     let mut out = BufWriter::new(File::create(file)?);
     let mut values = Vec::new();
     for scrape in 0..scrapes {
-        for (host, labels) in labels.iter().enumerate() {
-            let time = fleet.time(host, scrape, start_ms);
-            fleet.scrape(host, scrape, &mut values);
+        for (sender, hosts) in labels.chunks(HOSTS_OF_A_SENDER).enumerate() {
             let mut request = RequestWriter::new();
-            for (labels, value) in labels.iter().zip(&values) {
-                request.series(labels.iter(), |series| series.sample(time, *value));
+            for (host, labels) in (sender * HOSTS_OF_A_SENDER..).zip(hosts) {
+                let time = fleet.time(host, scrape, start_ms);
+                fleet.scrape(host, scrape, &mut values);
+                for (labels, value) in labels.iter().zip(&values) {
+                    request.series(labels.iter(), |series| series.sample(time, *value));
+                }
             }
-            put(&mut out, &request.finish())?;
+            put(&mut out, sender, &request.finish())?;
         }
     }
     println!("{{\"series\":{},\"samples\":{}}}", fleet.series(), fleet.series() * scrapes);
@@ -86,9 +91,9 @@ fn metrics(hosts: usize, scrapes: usize, end_ms: i64, file: &str) -> Result<()> 
 
 fn churn(series: usize, end_ms: i64, file: &str) -> Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
-    for first in (0..series).step_by(500) {
+    for (sender, first) in (0..series).step_by(2_000).enumerate() {
         let mut request = RequestWriter::new();
-        for number in first..(first + 500).min(series) {
+        for number in first..(first + 2_000).min(series) {
             let (pod, id) = (
                 format!("checkout-7d9f{:05x}-{:05}", number / 40, number % 97),
                 format!("{:08x}", number * 2_654_435_761 % 0xffff_ffff),
@@ -107,7 +112,7 @@ fn churn(series: usize, end_ms: i64, file: &str) -> Result<()> {
             ];
             request.series(labels, |w| w.sample(end_ms - 1_000, number as f64));
         }
-        put(&mut out, &request.finish())?;
+        put(&mut out, sender, &request.finish())?;
     }
     println!("{{\"series\":{series},\"samples\":{series}}}");
     out.flush()
@@ -119,7 +124,7 @@ fn logs(megabytes: u64, end_ns: i64, file: &str) -> Result<()> {
     // The corpus has times of its own; it is moved so that it ends when it should.
     let shift = end_ns - corpus.end_ns();
     let mut out = BufWriter::new(File::create(file)?);
-    let (mut batch, mut pending, mut bytes) = (Batch::default(), Vec::new(), 0);
+    let (mut batch, mut pending, mut bytes, mut sender) = (Batch::default(), Vec::new(), 0, 0);
     loop {
         let more = corpus.next_batch(&mut batch);
         if more {
@@ -139,7 +144,8 @@ fn logs(megabytes: u64, end_ns: i64, file: &str) -> Result<()> {
                     request.stream(key, |w| entries.iter().for_each(|(at, line)| w.entry(at + shift, line, [])));
                 }
             }
-            put(&mut out, &request.finish())?;
+            put(&mut out, sender, &request.finish())?;
+            sender += 1;
             pending.clear();
             bytes = 0;
         }
@@ -169,7 +175,6 @@ fn send(url: &str, file: &str, connections: usize) -> Result<()> {
     let rest = url.strip_prefix("http://").ok_or_else(|| Error::other("the URL begins with http://"))?;
     let (host, path) = rest.split_at(rest.find('/').ok_or_else(|| Error::other("the URL has a path"))?);
     let start = Instant::now();
-    // In turn: with an even number of hosts each one's scrapes stay in order on one connection.
     let (queues, workers): (Vec<_>, Vec<_>) = (0..connections.max(1))
         .map(|_| {
             let (queue, waiting) = sync_channel::<Vec<u8>>(QUEUE);
@@ -178,14 +183,14 @@ fn send(url: &str, file: &str, connections: usize) -> Result<()> {
         })
         .unzip();
     let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
-    let (mut length, mut number) = ([0; 4], 0);
-    while input.read_exact(&mut length).is_ok() {
+    let (mut sender, mut length) = ([0; 4], [0; 4]);
+    while input.read_exact(&mut sender).is_ok() {
+        input.read_exact(&mut length)?;
         let mut body = vec![0; u32::from_le_bytes(length) as usize];
         input.read_exact(&mut body)?;
-        if queues[number % queues.len()].send(body).is_err() {
+        if queues[u32::from_le_bytes(sender) as usize % queues.len()].send(body).is_err() {
             break;
         }
-        number += 1;
     }
     drop(queues);
     let mut sent = 0;

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use kit::http::{BodyLimits, read_body};
 use kit::metrics::{Counter, Registry};
 use model::Labels;
+use parking_lot::Mutex;
 use tsdb::{Exemplar, ExemplarReason, NativeHistogram, RawCursor, RawKeys, Reason};
 use wire::exposition::MetricKind;
 use wire::remote_write::{Item, Limits, Metadata, Request as WriteRequest, SeriesValue, Version};
@@ -19,6 +20,9 @@ use crate::state::App;
 const MAX_DECODED: usize = 32 << 20;
 /// Refused samples named in an answer.
 const MAX_NAMED: usize = 10;
+/// Buffers of decompressed requests that wait for the next one, and the bytes of the largest one that is kept.
+const KEPT_MESSAGES: usize = 8;
+const KEPT_BYTES: usize = 1 << 20;
 /// Histograms and exemplars of one batch.
 const MAX_RARE: usize = tsdb::MAX_BATCH_SAMPLES / 16;
 
@@ -27,6 +31,8 @@ pub struct WriteMetrics {
     invalid_labels: Counter,
     without_metadata: Counter,
     keys: Arc<RawKeys>,
+    /// Memory for decompressed requests, used again.
+    messages: Mutex<Vec<Vec<u8>>>,
 }
 
 impl WriteMetrics {
@@ -42,6 +48,18 @@ impl WriteMetrics {
                 "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.",
             ),
             keys,
+            messages: Mutex::default(),
+        }
+    }
+
+    fn message(&self) -> Vec<u8> {
+        self.messages.lock().pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, message: Vec<u8>) {
+        let mut kept = self.messages.lock();
+        if kept.len() < KEPT_MESSAGES && message.capacity() <= KEPT_BYTES {
+            kept.push(message);
         }
     }
 }
@@ -154,14 +172,23 @@ fn answer(version: Version, outcome: &Outcome) -> Response<Body> {
     response
 }
 
-/// Decodes and stores a request. Samples that the store refuses do not keep the others from being stored.
+/// Decompresses and stores a request.
 fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
+    let mut message = app.writes.message();
+    let outcome = wire::compress::snappy_decode_into(body, MAX_DECODED, &mut message)
+        .map_err(|e| Failure::Bad(e.to_string()))
+        .and_then(|()| store_message(app, &message, version));
+    app.writes.give_back(message);
+    outcome
+}
+
+/// Decodes and stores a request. Samples that the store refuses do not keep the others from being stored.
+fn store_message(app: &App, message: &[u8], version: Version) -> Result<Outcome, Failure> {
     let bad = |e: wire::Error| Failure::Bad(e.to_string());
-    let message = wire::compress::snappy_decode(body, MAX_DECODED).map_err(bad)?;
     let mut outcome = Outcome::default();
     let mut cursor = RawCursor::new(app.writes.keys.clone());
     let mut appender = app.db.appender().map_err(store_failure)?;
-    let mut request = WriteRequest::new(&message, version, Limits::default()).map_err(bad)?;
+    let mut request = WriteRequest::new(message, version, Limits::default()).map_err(bad)?;
     let (mut histograms, mut rare) = (0u64, 0);
     loop {
         let item = match request.next_item() {
@@ -210,12 +237,17 @@ fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
             Err(e) => return Err(store_failure(e)),
         };
         let mut values = series.values();
-        while let Some(value) = values.next_value().map_err(bad)? {
+        loop {
             if appender.len() >= tsdb::MAX_BATCH_SAMPLES || rare >= MAX_RARE {
                 rare = 0;
                 let full = std::mem::replace(&mut appender, app.db.appender().map_err(store_failure)?);
                 finish(full, &mut histograms, &mut outcome)?;
             }
+            if let Some(sample) = values.next_plain_sample() {
+                appender.append(reference, sample.timestamp_ms, sample.value).map_err(store_failure)?;
+                continue;
+            }
+            let Some(value) = values.next_value().map_err(bad)? else { break };
             match value {
                 SeriesValue::Sample(sample) if sample.start_ms != 0 => appender
                     .append_with_start(reference, sample.start_ms, sample.timestamp_ms, sample.value)
@@ -244,7 +276,7 @@ fn store(app: &App, body: &[u8], version: Version) -> Result<Outcome, Failure> {
     }
     finish(appender, &mut histograms, &mut outcome)?;
     if app.store.outbox().is_active() {
-        forward(app, &message, version);
+        forward(app, message, version);
     }
     Ok(outcome)
 }

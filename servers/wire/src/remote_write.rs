@@ -142,9 +142,17 @@ impl<'a> Request<'a> {
 
     fn series_v1(&self, bytes: &'a [u8]) -> Result<Series<'a>> {
         let mut series = Series::new(bytes, self.version, self.limits);
-        let mut reader = Reader::new(bytes);
-        // Labels come first in every encoder there is: then the key is one slice of the message.
-        let (mut run, mut labels, mut scattered) = (0..0, 0usize, false);
+        // Labels come first in every encoder there is: then the key is one slice of the message, and behind it is mostly one sample.
+        let (leading, mut labels) = leading_labels(bytes);
+        let (mut run, mut scattered) = (0..leading, false);
+        let mut reader = Reader::at(bytes, leading);
+        series.values_at = leading;
+        if plain_sample(reader.rest()).is_some_and(|(_, length)| leading + length == bytes.len()) {
+            check("labels of one series", self.limits.labels, labels)?;
+            series.samples = 1;
+            series.key = Cow::Borrowed(bytes.get(run).unwrap_or(&[]));
+            return Ok(series);
+        }
         loop {
             let start = reader.offset();
             let Some(field) = reader.next_field()? else { break };
@@ -183,12 +191,16 @@ impl<'a> Request<'a> {
 
     fn series_v2(&self, bytes: &'a [u8]) -> Result<Series<'a>> {
         let mut series = Series::new(bytes, self.version, self.limits);
-        let mut refs = Vec::new();
-        each_field(bytes, |field| {
+        let mut refs = Vec::with_capacity(32);
+        let mut reader = Reader::new(bytes);
+        while let Some(field) = reader.next_field()? {
             match field.number {
                 1 => {
                     field.push_varints(|v| refs.push(v))?;
                     check("labels of one series", self.limits.labels, refs.len() / 2)?;
+                    if series.samples + series.histograms + series.exemplars == 0 {
+                        series.values_at = reader.offset();
+                    }
                 }
                 2 => series.samples += 1,
                 3 => series.histograms += 1,
@@ -196,8 +208,7 @@ impl<'a> Request<'a> {
                 5 => series.metadata = Some(self.metadata_v2(field.bytes()?)?),
                 _ => {}
             }
-            Ok(())
-        })?;
+        }
         let mut key = Writer::new();
         for (name, value) in self.pairs(&refs)? {
             key.message(1, |w| {
@@ -329,6 +340,8 @@ pub struct Series<'a> {
     /// Metadata (version 2).
     pub metadata: Option<Metadata<'a>>,
     bytes: &'a [u8],
+    /// Offset in `bytes` before which there are labels only.
+    values_at: usize,
     version: Version,
     limits: Limits,
 }
@@ -336,7 +349,7 @@ pub struct Series<'a> {
 impl<'a> Series<'a> {
     fn new(bytes: &'a [u8], version: Version, limits: Limits) -> Self {
         let key = Cow::Borrowed(&[][..]);
-        Self { key, samples: 0, histograms: 0, exemplars: 0, metadata: None, bytes, version, limits }
+        Self { key, samples: 0, histograms: 0, exemplars: 0, metadata: None, bytes, values_at: 0, version, limits }
     }
 
     /// The labels as a set. Names must be unique and lengths within the limits; an empty value is left out.
@@ -349,7 +362,7 @@ impl<'a> Series<'a> {
 
     /// The values in the order of the message.
     pub fn values(&self) -> Values<'a> {
-        Values { reader: Reader::new(self.bytes), version: self.version }
+        Values { reader: Reader::at(self.bytes, self.values_at), version: self.version }
     }
 }
 
@@ -437,11 +450,18 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// The next value if it is a sample as every sender encodes one, otherwise `None`: then [`Values::next_value`] says what it is.
+    #[inline]
+    pub fn next_plain_sample(&mut self) -> Option<Sample> {
+        let (sample, length) = plain_sample(self.reader.rest())?;
+        self.reader.skip(length);
+        Some(sample)
+    }
+
     /// The next value, `None` at the end.
     ///
     /// # Errors
     /// When a value is damaged.
-    #[inline]
     pub fn next_value(&mut self) -> Result<Option<SeriesValue<'a>>> {
         while let Some(field) = self.reader.next_field()? {
             let value = match (self.version, field.number) {
@@ -474,6 +494,45 @@ impl<'a> Values<'a> {
         exemplar.labels = Cow::Owned(labels.into_bytes());
         Ok(exemplar)
     }
+}
+
+/// Length and number of the labels with which a series begins, as far as they are shorter than 128 bytes each.
+#[inline]
+fn leading_labels(bytes: &[u8]) -> (usize, usize) {
+    let (mut at, mut labels) = (0, 0);
+    while let Some(&[0x0a, length @ 0..0x80]) = bytes.get(at..at + 2) {
+        let end = at + 2 + usize::from(length);
+        if end > bytes.len() {
+            break;
+        }
+        (at, labels) = (end, labels + 1);
+    }
+    (at, labels)
+}
+
+/// A sample of value and time at the beginning of `bytes` (field 2, of the same form in both versions), and its length. `None` when it
+/// is anything else, which may still be a sample.
+#[inline]
+fn plain_sample(bytes: &[u8]) -> Option<(Sample, usize)> {
+    let &[0x12, length @ 0..0x80, ref rest @ ..] = bytes else { return None };
+    let body = rest.get(..usize::from(length))?;
+    // Encoders leave out a value of 0.
+    let (bits, time) = match body {
+        [0x09, a, b, c, d, e, f, g, h, 0x10, time @ ..] => (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), time),
+        [0x10, time @ ..] => (0, time),
+        _ => return None,
+    };
+    let (last, before) = time.split_last().filter(|(last, before)| **last < 0x80 && before.len() < 9)?;
+    let mut timestamp = 0u64;
+    for (index, byte) in before.iter().enumerate() {
+        if *byte < 0x80 {
+            return None;
+        }
+        timestamp |= u64::from(byte & 0x7f) << (7 * index);
+    }
+    timestamp |= u64::from(*last) << (7 * before.len());
+    let sample = Sample { timestamp_ms: timestamp as i64, value: f64::from_bits(bits), start_ms: 0 };
+    Some((sample, 2 + usize::from(length)))
 }
 
 #[inline]

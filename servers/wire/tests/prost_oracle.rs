@@ -570,14 +570,58 @@ proptest! {
             let mut request = Request::new(&bytes, version, Limits::default()).unwrap();
             let mut got = Vec::new();
             while let Some(Item::Series(series)) = request.next_item().unwrap() {
-                let mut values = series.values();
+                let (mut values, mut quick) = (series.values(), series.values());
                 let mut samples = Vec::new();
                 while let Some(SeriesValue::Sample(sample)) = values.next_value().unwrap() {
                     samples.push((sample.timestamp_ms, sample.value.to_bits()));
+                    // All but times before 1970, which are written in ten bytes.
+                    let plain = quick.next_plain_sample().map(|s| (s.timestamp_ms, s.value.to_bits()));
+                    if plain.is_none() {
+                        prop_assert!(sample.timestamp_ms < 0);
+                        quick = values.clone();
+                    } else {
+                        prop_assert_eq!(plain, samples.last().copied());
+                    }
                 }
+                prop_assert_eq!(series.samples, samples.len());
                 got.push((series.labels().unwrap(), samples));
             }
             prop_assert_eq!(&got, &want);
+        }
+    }
+
+    /// What the short way reads is what the long way reads, whatever the bytes are.
+    #[test]
+    fn plain_samples_are_samples(
+        time in prop_oneof![any::<i64>(), 0..4_000_000_000_000i64],
+        value in prop_oneof![Just(None), any::<u64>().prop_map(Some)],
+        place in 0usize..24,
+        byte in any::<u8>(),
+        length in 0usize..40,
+    ) {
+        let mut sample = foursight_wire::proto::Writer::new();
+        if let Some(bits) = value {
+            sample.double(1, f64::from_bits(bits));
+        }
+        sample.varint(2, time as u64);
+        let mut series = foursight_wire::proto::Writer::new();
+        series.bytes(2, sample.as_bytes());
+        series.bytes(2, sample.as_bytes());
+        let mut bytes = series.into_bytes();
+        if let Some(b) = bytes.get_mut(place) {
+            *b = byte;
+        }
+        bytes.truncate(length);
+        let mut message = foursight_wire::proto::Writer::new();
+        message.bytes(1, &bytes);
+        let message = message.into_bytes();
+        let mut request = Request::new(&message, Version::V1, Limits::default()).unwrap();
+        let Ok(Some(Item::Series(series))) = request.next_item() else { return Ok(()) };
+        let (mut quick, mut slow) = (series.values(), series.values());
+        while let Some(sample) = quick.next_plain_sample() {
+            let Ok(Some(SeriesValue::Sample(want))) = slow.next_value() else { panic!("the long way finds no sample") };
+            prop_assert_eq!((sample.timestamp_ms, sample.value.to_bits(), 0), (want.timestamp_ms, want.value.to_bits(), want.start_ms));
+            prop_assert_eq!(format!("{quick:?}"), format!("{slow:?}"));
         }
     }
 }
