@@ -23,7 +23,7 @@ run_one() {
     local target=$1 dir=$CARGO_TARGET_DIR/$1
     mkdir -p "$dir/corpus"
     if (cd "$dir" && "$CARGO_TARGET_DIR/$host/release/$target" -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
-        -max_len=4096 corpus "$root/fuzz/seeds/$target" >log 2>&1); then
+        -max_len=4096 -len_control=0 corpus "$root/fuzz/seeds/$target" >log 2>&1); then
         printf '%-14s %s\n' "$target" "$(grep -a '^Done' "$dir/log")"
     else
         printf '%-14s FAILED\n' "$target"

@@ -48,7 +48,7 @@ impl Pages {
             }
             let start = page * PAGE_LEN;
             let end = (start + PAGE_LEN).min(end_of_payloads);
-            if self.map.get(start..end).map(crc32fast::hash) != self.crcs.get(page).copied() {
+            if self.map.get(start..end).map(crc32fast::hash) != self.crcs.get(page).copied() && !cfg!(fuzzing) {
                 return Err(self.damaged(start, "page has a wrong checksum"));
             }
             checked.store(true, Ordering::Relaxed);

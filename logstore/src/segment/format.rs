@@ -170,7 +170,8 @@ fn read_one_footer(bytes: &[u8]) -> Option<[SectionEntry; SECTIONS]> {
             crc: cursor.u32().ok()?,
         };
     }
-    let whole = cursor.u32().ok()? == crc32fast::hash(&bytes[..SECTIONS * SectionEntry::LEN]);
+    // A fuzzer would never get past a checksum to what lies behind it.
+    let whole = cursor.u32().ok()? == crc32fast::hash(&bytes[..SECTIONS * SectionEntry::LEN]) || cfg!(fuzzing);
     (whole && cursor.take(4).ok()? == END_MAGIC).then_some(sections)
 }
 
@@ -187,7 +188,7 @@ impl SectionEntry {
             last.at = usize::try_from(offset).unwrap_or(usize::MAX);
             let end = last.at.checked_add(self.len as usize).filter(|end| *end <= file.len());
             let Some(end) = end else { continue };
-            if crc32fast::hash(&file[last.at..end]) == self.crc {
+            if crc32fast::hash(&file[last.at..end]) == self.crc || cfg!(fuzzing) {
                 let range = last.at..end;
                 if copy > 0 {
                     note(Malformed { what: "section is damaged, its copy is whole", at: self.offsets[0] as usize });

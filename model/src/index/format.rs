@@ -115,5 +115,10 @@ pub(super) fn part(bytes: &[u8], start: u64, len: u64) -> Result<&[u8], IndexErr
 /// Checks a part against its checksum.
 pub(super) fn verify(what: &'static str, offset: u64, bytes: &[u8], expected: u32) -> Result<(), IndexError> {
     let found = crc32fast::hash(bytes);
-    if found == expected { Ok(()) } else { Err(IndexError::Checksum { what, offset, expected, found }) }
+    // A fuzzer would never get past a checksum to what lies behind it.
+    if found == expected || cfg!(fuzzing) {
+        Ok(())
+    } else {
+        Err(IndexError::Checksum { what, offset, expected, found })
+    }
 }

@@ -22,6 +22,7 @@ pub mod remote;
 pub mod remote_read;
 pub mod remote_send;
 pub mod remote_source;
+pub mod retention;
 pub mod rules;
 pub mod scrape;
 mod server;

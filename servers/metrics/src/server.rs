@@ -14,7 +14,7 @@ use kit::metrics::Registry;
 use kit::yaml::ConfigError;
 use promql::{EngineOptions, ParserOptions};
 use tokio::sync::Semaphore;
-use tsdb::{Db, Options, RealFiles, Retention, SyncPolicy};
+use tsdb::{Db, Options, RealFiles, SyncPolicy};
 
 use crate::api::router;
 use crate::config::{Config, LoadOptions};
@@ -27,6 +27,7 @@ use crate::remote::WriteMetrics;
 use crate::remote_read::ReadLimits;
 use crate::remote_send::Outbox;
 use crate::remote_source::Fanout;
+use crate::retention::{self, RetentionFlags};
 use crate::rules::file::{load_groups, promql as read_promql};
 use crate::rules::{GroupSettings, Notifier, RuleManager, RuleOptions, RuleSettings, StoreBackend};
 use crate::scrape::ScrapeManager;
@@ -194,6 +195,8 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         Reloader::new(flags.has("auto-reload-config").then(|| flags.auto_reload_interval.to_std()));
     reloader.watch(vec![flags.config_file.clone()]);
     let prefix = route_prefix(&flags);
+    let retention = RetentionFlags::new(&flags).with(&config);
+    let retention_text = ArcSwap::from_pointee(retention::describe(&retention, &retention::classes(&config)));
     let app = Arc::new(App {
         otlp: OtlpMetrics::new(&registry),
         writes: WriteMetrics::new(&registry, db.raw_keys()),
@@ -219,7 +222,8 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         started_ms: kit::time::now_ms(),
         cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         external_url: external_url(&flags, addresses.first()),
-        retention_text: ArcSwap::from_pointee(retention_text(&flags)),
+        retention: RetentionFlags::new(&flags),
+        retention_text,
         reload,
         stop: stop.clone(),
         lookback: flags.lookback_delta.to_std(),
@@ -248,6 +252,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
             "prometheus_http_response_size_bytes",
         ],
     );
+    retention::register(&registry, &app);
     let routes = router(app.clone(), cors, http_metrics, &prefix);
     let serve = ServeOptions {
         web_config: flags.web_config_file.clone(),
@@ -343,6 +348,9 @@ async fn start_up(app: Arc<App>, groups: Vec<Group>, work: Shutdown) {
 /// Puts the loaded configuration into force.
 fn apply(app: &App, groups: Vec<Group>) {
     let config = app.config.load_full();
+    let (retention, classes) = (app.retention.with(&config), retention::classes(&config));
+    app.retention_text.store(Arc::new(retention::describe(&retention, &classes)));
+    app.db.set_retention(retention, classes);
     app.discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.as_str(), &job.discovery)));
     // Before anything comes in: what comes is to be sent too.
     app.store.outbox().apply(&config);
@@ -459,7 +467,8 @@ fn store_options(flags: &Flags, config: &Config) -> (Options, Option<Duration>) 
     };
     let options = Options {
         wal_sync,
-        retention: retention(flags, config),
+        retention: RetentionFlags::new(flags).with(config),
+        retention_classes: retention::classes(config),
         out_of_order_window_ms: config.storage.out_of_order_window_ms,
         max_exemplars: match config.storage.max_exemplars {
             Some(most) => usize::try_from(most).unwrap_or(0),
@@ -468,26 +477,6 @@ fn store_options(flags: &Flags, config: &Config) -> (Options, Option<Duration>) 
         ..Options::default()
     };
     (options, sync_every)
-}
-
-fn retention(flags: &Flags, config: &Config) -> Retention {
-    let file = config.storage.retention;
-    let size = file.size_bytes.or(flags.retention_size.map(|size| size.0).filter(|bytes| *bytes > 0));
-    let age = file.time_ms.or(flags.retention_time.map(|age| age.0).filter(|ms| *ms > 0));
-    Retention {
-        // Without any rule data is kept for 15 days; a rule of size alone keeps everything that fits.
-        max_age_ms: age.or((size.is_none() && file.percentage.is_none()).then_some(15 * 86_400_000)),
-        max_bytes: size,
-        max_disk_percent: file.percentage,
-    }
-}
-
-fn retention_text(flags: &Flags) -> String {
-    let age = flags.retention_time.map_or_else(|| "15d".to_owned(), |age| age.to_string());
-    match flags.retention_size {
-        Some(size) if size.0 > 0 => format!("{age} or {size}"),
-        _ => age,
-    }
 }
 
 fn external_url(flags: &Flags, address: Option<&SocketAddr>) -> String {

@@ -18,6 +18,7 @@ use crate::ingest::Store;
 use crate::queries::Queries;
 use crate::remote_read::ReadLimits;
 use crate::remote_source::Fanout;
+use crate::retention::RetentionFlags;
 use crate::rules::{Notifier, RuleManager};
 use crate::scrape::ScrapeManager;
 
@@ -53,6 +54,8 @@ pub struct App {
     pub cwd: PathBuf,
     /// URL under which users see this server.
     pub external_url: String,
+    /// What the flags say about how long data is kept.
+    pub retention: RetentionFlags,
     /// How long data is kept, as text.
     pub retention_text: ArcSwap<String>,
     /// Asks for a reload.

@@ -104,3 +104,34 @@ async fn queries_are_logged_where_the_configuration_says() {
     assert_eq!(std::fs::read_to_string(&log).unwrap().len(), before);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_how_long_data_is_kept() {
+    let target = Target::start("text/plain; version=0.0.4", "m 1\n").await;
+    let kept = |retention: &str| config("kept", &target) + "storage:\n  tsdb:\n    retention:\n" + retention;
+    let shown = async |server: &Server| {
+        server.data("/api/v1/status/runtimeinfo").await["storageRetention"].as_str().unwrap().to_owned()
+    };
+    let mut server = Server::start(&kept("      time: 30d\n"), &["--storage.tsdb.retention.size=1GB"]).await;
+    assert_eq!(shown(&server).await, "30d or 1GiB");
+    let limit = "prometheus_tsdb_retention_limit_seconds";
+    assert_eq!(own_metric(&server, limit).await, Some(30.0 * 86_400.0));
+
+    let classes = |selector: &str| {
+        kept(&format!(
+            "      time: 2d\n      size: 5GB\n      classes:\n      - {{selector: '{selector}', time: 1y}}\n"
+        ))
+    };
+    std::fs::write(server.config_file(), classes("{job=\"billing\"}")).unwrap();
+    assert_eq!(server.post("/-/reload", "").await.status, StatusCode::OK);
+    assert_eq!(shown(&server).await, "2d or 5GiB, 1 for some series");
+    assert_eq!(own_metric(&server, limit).await, Some(2.0 * 86_400.0));
+
+    std::fs::write(server.config_file(), classes("{job=")).unwrap();
+    let answer = server.post("/-/reload", "").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(text.contains("the selector of a retention class is wrong"), "{text}");
+    assert_eq!(shown(&server).await, "2d or 5GiB, 1 for some series");
+    server.stop().await;
+}

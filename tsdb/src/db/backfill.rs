@@ -126,23 +126,30 @@ fn check_time(timestamp_ms: i64) -> Result<(), Error> {
     Err(Error::Limit { what: format!("timestamp {timestamp_ms} is out of range"), limit: MAX_TIMESTAMP_MS as u64 })
 }
 
-/// Writes series in the order of their label sets, each with samples of any times, to one block for each range.
+/// Writes series, each with samples of any times, to one block for each range. They come in the order of their label sets; where a
+/// foreign index has another order, new blocks begin.
 pub(crate) struct ImportBlocks<'a> {
     db: &'a Db,
     now_ms: i64,
     range_ms: i64,
+    last: Labels,
     blocks: BTreeMap<i64, ImportBlock<'a>>,
+    written: Vec<BlockMeta>,
 }
 
 impl<'a> ImportBlocks<'a> {
     pub(crate) fn new(db: &'a Db, now_ms: i64) -> Self {
         let range_ms = longest_range(db.max_range_ms());
-        Self { db, now_ms, range_ms, blocks: BTreeMap::new() }
+        Self { db, now_ms, range_ms, last: Labels::default(), blocks: BTreeMap::new(), written: Vec::new() }
     }
 
     /// Adds a series; samples ascend in time.
     pub(crate) fn push(&mut self, labels: &Labels, samples: &Samples) -> Result<(), Error> {
         self.db.check_labels(labels)?;
+        if *labels <= self.last {
+            self.finish_blocks()?;
+        }
+        self.last = labels.clone();
         let mut from = samples.first_ms();
         while let Some(first_ms) = from {
             check_time(first_ms)?;
@@ -161,12 +168,16 @@ impl<'a> ImportBlocks<'a> {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<Vec<BlockMeta>, Error> {
-        let mut written = Vec::new();
-        for (_, block) in self.blocks {
-            written.extend(block.finish()?);
+    pub(crate) fn finish(mut self) -> Result<Vec<BlockMeta>, Error> {
+        self.finish_blocks()?;
+        Ok(self.written)
+    }
+
+    fn finish_blocks(&mut self) -> Result<(), Error> {
+        while let Some((_, block)) = self.blocks.pop_first() {
+            self.written.extend(block.finish()?);
         }
-        Ok(written)
+        Ok(())
     }
 }
 
@@ -219,5 +230,41 @@ impl<'a> ImportBlock<'a> {
             View { blocks, head_from_ms: view.head_from_ms }
         });
         Ok(Some(meta))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use disk::MemFiles;
+    use model::SampleColumns;
+
+    use super::*;
+    use crate::{Options, SelectHints, SeriesSource};
+
+    #[test]
+    fn foreign_series_in_no_order() {
+        let db = Db::open_with(Arc::new(MemFiles::new()), "data", Options::default()).unwrap();
+        let mut blocks = ImportBlocks::new(&db, 0);
+        for (number, name) in ["c", "a", "b", "b", "d"].into_iter().enumerate() {
+            let mut samples = Samples::default();
+            samples.floats.push(number as i64 * 1_000, number as f64);
+            blocks.push(&Labels::from_pairs([("__name__", name)]), &samples).unwrap();
+        }
+        // Again from `a`, and again where `b` comes twice.
+        assert_eq!(blocks.finish().unwrap().len(), 3);
+        let hints = SelectHints { start_ms: 0, end_ms: 10_000, ..SelectHints::default() };
+        let found = db.select(&[], &hints).unwrap();
+        let mut columns = SampleColumns::new();
+        let mut got: Vec<(String, Vec<f64>)> = (0..found.len())
+            .map(|index| {
+                found.read(index, &mut columns).unwrap();
+                (found.labels(index).metric_name().unwrap_or("").to_owned(), columns.values.clone())
+            })
+            .collect();
+        got.sort_by(|a, b| a.0.cmp(&b.0));
+        let want = [("a", vec![1.0]), ("b", vec![2.0, 3.0]), ("c", vec![0.0]), ("d", vec![4.0])];
+        assert_eq!(got, want.map(|(name, values)| (name.to_owned(), values)));
     }
 }

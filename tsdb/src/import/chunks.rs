@@ -6,7 +6,7 @@ use std::sync::Arc;
 use disk::{Files, IoContext, Mapped};
 use model::{FloatHistogram, Histogram, ResetHint, Span};
 
-use super::bits::{BigEndian, BitReader, XorFloat, crc32c};
+use super::bits::{BigEndian, BitReader, XorFloat, fits};
 use super::numbered_files;
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
 use crate::codec::histogram::NativeHistogram;
@@ -52,7 +52,7 @@ fn read_from_file(file: &[u8], offset: u32, out: &mut Samples) -> Decoded<()> {
     let mut cursor = Cursor::new(rest);
     let len = cursor.length(rest.len(), "a chunk is longer than the file")?;
     let covered = cursor.take(len + 1)?;
-    if crc32c(covered) != cursor.be32()? {
+    if !fits(covered, cursor.be32()?) {
         return Err(Damaged("a chunk is not the one that was written"));
     }
     let (encoding, data) = covered.split_first().ok_or(Damaged("a chunk ends early"))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use model::Labels;
 
-use super::bits::{BigEndian, crc32c};
+use super::bits::{BigEndian, fits};
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
 
 const MAGIC: u32 = 0xbaaa_d700;
@@ -45,7 +45,7 @@ impl<'a> PrometheusIndex<'a> {
         let covered = toc.rest().get(..TOC_LEN - 4).unwrap_or_default();
         let (symbols, _series, _indices, _table, _postings, postings_table) =
             (toc.be64()?, toc.be64()?, toc.be64()?, toc.be64()?, toc.be64()?, toc.be64()?);
-        if crc32c(covered) != toc.be32()? {
+        if !fits(covered, toc.be32()?) {
             return Err(Damaged("the table of contents is not the one that was written"));
         }
         let mut index = Self { bytes, version, symbols: Vec::new(), series: Vec::new() };
@@ -63,7 +63,7 @@ impl<'a> PrometheusIndex<'a> {
         let mut cursor = Cursor::new(rest);
         let len = cursor.be32()? as usize;
         let content = cursor.take(len)?;
-        if crc32c(content) != cursor.be32()? {
+        if !fits(content, cursor.be32()?) {
             return Err(Damaged("a section is not the one that was written"));
         }
         Ok(Cursor::new(content))
@@ -110,7 +110,7 @@ impl<'a> PrometheusIndex<'a> {
         let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..));
         let mut cursor = Cursor::new(rest.ok_or(Damaged("a series lies outside the file"))?);
         let content = cursor.prefixed()?;
-        if crc32c(content) != cursor.be32()? {
+        if !fits(content, cursor.be32()?) {
             return Err(Damaged("a series is not the one that was written"));
         }
         let mut cursor = Cursor::new(content);
@@ -154,7 +154,7 @@ pub(super) fn read_tombstones(bytes: &[u8]) -> Decoded<HashMap<u64, Vec<(i64, i6
     let content = cursor.rest();
     let end = content.len().checked_sub(4).ok_or(Damaged("the file is too short"))?;
     let (entries, crc) = content.split_at(end);
-    if crc32c(entries) != Cursor::new(crc).be32()? {
+    if !fits(entries, Cursor::new(crc).be32()?) {
         return Err(Damaged("the tombstones are not those that were written"));
     }
     let mut cursor = Cursor::new(entries);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use disk::IoContext;
 use model::{FloatHistogram, Histogram, Labels, ResetHint, Span};
 
-use super::bits::{BigEndian, crc32c};
+use super::bits::{BigEndian, fits};
 use super::{Imported, numbered_files};
 use crate::codec::bytes::{Cursor, Damaged, Decoded};
 use crate::codec::histogram::NativeHistogram;
@@ -117,7 +117,7 @@ fn read_segment(bytes: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<(), TakeErro
             let (Ok(kind), Ok(len), Ok(crc)) = (kind, len, crc) else { return Err(damaged("a record ends early")) };
             let len = usize::from(u16::from_be_bytes(len));
             let Ok(fragment) = cursor.take(len) else { return Err(damaged("a record ends early")) };
-            if crc32c(fragment) != crc {
+            if !fits(fragment, crc) {
                 return Err(damaged("a record is not the one that was written"));
             }
             at += RECORD_HEADER_LEN + len;

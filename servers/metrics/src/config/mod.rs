@@ -24,7 +24,9 @@ pub use alerting::{AlertingConfig, AlertmanagerConfig};
 pub use global::{EscapingScheme, GlobalConfig, NameValidation, ScrapeProtocol};
 pub use remote::{QueueConfig, RemoteReadConfig, RemoteWriteConfig, WriteMessage};
 pub use scrape::{Limits, ScrapeConfig};
-pub use storage::{OtlpConfig, RetentionConfig, StorageConfig, TracingConfig, TranslationStrategy};
+pub use storage::{
+    OtlpConfig, RetentionClassConfig, RetentionConfig, StorageConfig, TracingConfig, TranslationStrategy,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default)]

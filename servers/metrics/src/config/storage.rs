@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 
 use kit::config::PromDuration;
 use kit::yaml::{ConfigError, FromNode, Node, PromSize, Section};
+use model::Matcher;
 
 use super::global::NameValidation;
 
+/// Series that are kept for another time than the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionClassConfig {
+    /// Which series.
+    pub matchers: Vec<Matcher>,
+    /// Age in ms.
+    pub time_ms: i64,
+}
+
 /// How long data is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetentionConfig {
     /// Age in ms, `None`: as the flags say.
     pub time_ms: Option<i64>,
@@ -16,10 +26,12 @@ pub struct RetentionConfig {
     pub size_bytes: Option<u64>,
     /// Share of the disk in percent.
     pub percentage: Option<f64>,
+    /// Series with a time of their own; the first one that takes a series counts. Foursight's own: the peers don't know it.
+    pub classes: Vec<RetentionClassConfig>,
 }
 
 /// The `storage` section.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StorageConfig {
     /// How far samples may be out of order, ms.
     pub out_of_order_window_ms: i64,
@@ -78,12 +90,29 @@ impl FromNode for RetentionConfig {
                 section.error("percentage", "'storage.tsdb.retention.percentage' must be in the range [0, 100]")
             );
         }
+        let classes = section.list("classes", "retention class")?;
         section.finish()?;
         Ok(Self {
             time_ms: time.map(|time| time.0).filter(|ms| *ms > 0),
             size_bytes: size.and_then(|size| u64::try_from(size.0).ok()).filter(|bytes| *bytes > 0),
             percentage: percentage.filter(|percent| *percent > 0.0),
+            classes,
         })
+    }
+}
+
+impl FromNode for RetentionClassConfig {
+    fn from_node(node: &Node) -> Result<Self, ConfigError> {
+        let mut section = Section::new(node, "config.RetentionClass")?;
+        let selector = section.opt::<String>("selector")?.unwrap_or_default();
+        let matchers = promql::parse_selector(&selector)
+            .map_err(|e| section.error("selector", format!("the selector of a retention class is wrong: {e}")))?;
+        let time_ms = section.get::<PromDuration>("time")?.0;
+        if time_ms <= 0 {
+            return Err(section.error("time", "the time of a retention class must be greater than 0"));
+        }
+        section.finish()?;
+        Ok(Self { matchers, time_ms })
     }
 }
 
