@@ -66,6 +66,9 @@ pub(crate) struct Up {
     log_level: kit::log::Level,
 }
 
+/// How long the other hosts wait for the web host to listen.
+const WEB_HOST_PATIENCE: Duration = Duration::from_secs(3);
+
 /// What failed, and which part it was.
 #[derive(Debug, thiserror::Error)]
 enum UpError {
@@ -133,16 +136,16 @@ async fn run(up: Up, stop: Shutdown) -> Result<(), UpError> {
         "--web.enable-lifecycle".to_owned(),
     ])
     .map_err(part("metrics"))?;
-    // Stores and pages first, then what feeds them; at the end the other way round.
-    let metrics = metrics::start(metrics_flags, stop.child()).await.map_err(part("metrics"))?;
+    // What is asked stands before those who ask: the agent finds the logs, scrapes find their targets. At the end feeders go first.
     let logs_flags =
         logs::Flags::from_args([format!("-config.file={}", text(&config.join("loki.yaml")))]).map_err(part("logs"))?;
     let logs = logs::start(logs_flags, stop.child()).await.map_err(part("logs"))?;
+    let feeders = stop.child();
+    start_web_host(&up, &data, &config, &address, &feeders).await?;
+    let metrics = metrics::start(metrics_flags, stop.child()).await.map_err(part("metrics"))?;
     let dashboards_flags = dashboards::Flags::from_args([format!("--config={}", text(&config.join("grafana.ini")))])
         .map_err(part("dashboards"))?;
     let dashboards = dashboards::start(dashboards_flags, stop.child()).await.map_err(part("dashboards"))?;
-    let feeders = stop.child();
-    start_web_host(&up, &data, &config, &address, &feeders).await?;
 
     announce(&up, &url, receiver.is_some());
     stop.triggered().await;
@@ -197,6 +200,16 @@ async fn start_web_host(
     agent.listen = address(up.agent_port);
     agent.storage = data.join("agent");
     spawn("agent", stop, web::agent::run(agent, None, stop.clone()));
+    let titan = (!up.no_titan).then_some(up.titan_port);
+    let listening = async {
+        for port in [up.node_port, up.agent_port].into_iter().chain(titan) {
+            while tokio::net::TcpStream::connect(address(port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    // One that cannot listen has said so in the log; the others do not wait for it.
+    let _ = tokio::time::timeout(WEB_HOST_PATIENCE, listening).await;
     Ok(())
 }
 
