@@ -85,6 +85,8 @@ pub struct Request<'a> {
     version: Version,
     limits: Limits,
     symbols: Vec<&'a str>,
+    /// References of a version 2 series, used again.
+    refs: Vec<u64>,
     series: usize,
     values: usize,
 }
@@ -107,7 +109,7 @@ impl<'a> Request<'a> {
                 return Err(Error::Invalid("the first symbol must be the empty string".into()));
             }
         }
-        Ok(Self { reader: Reader::new(message), version, limits, symbols, series: 0, values: 0 })
+        Ok(Self { reader: Reader::new(message), version, limits, symbols, refs: Vec::new(), series: 0, values: 0 })
     }
 
     /// The next series or metadata entry; `None` at the end. A series without labels is the caller's to refuse.
@@ -189,9 +191,16 @@ impl<'a> Request<'a> {
         Ok(series)
     }
 
-    fn series_v2(&self, bytes: &'a [u8]) -> Result<Series<'a>> {
+    fn series_v2(&mut self, bytes: &'a [u8]) -> Result<Series<'a>> {
+        let mut refs = std::mem::take(&mut self.refs);
+        let series = self.series_v2_with(bytes, &mut refs);
+        self.refs = refs;
+        series
+    }
+
+    fn series_v2_with(&self, bytes: &'a [u8], refs: &mut Vec<u64>) -> Result<Series<'a>> {
+        refs.clear();
         let mut series = Series::new(bytes, self.version, self.limits);
-        let mut refs = Vec::with_capacity(32);
         let mut reader = Reader::new(bytes);
         while let Some(field) = reader.next_field()? {
             match field.number {
@@ -209,8 +218,12 @@ impl<'a> Request<'a> {
                 _ => {}
             }
         }
-        let mut key = Writer::new();
-        for (name, value) in self.pairs(&refs)? {
+        if !refs.len().is_multiple_of(2) {
+            return Err(Error::Invalid(format!("invalid labelRefs length {}", refs.len())));
+        }
+        let mut key = Writer::over(Vec::with_capacity(256));
+        for pair in refs.chunks_exact(2) {
+            let (name, value) = (self.symbol(pair[0])?, self.symbol(pair[1])?);
             key.message(1, |w| {
                 w.bytes(1, name.as_bytes());
                 w.bytes(2, value.as_bytes());
