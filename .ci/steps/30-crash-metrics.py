@@ -5,15 +5,15 @@ never sent is. CYCLES and SEED come from the environment."""
 import json
 import os
 import random
-import signal
 import sys
 import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import kills
 import remote_write
-from peers import FOURSIGHT, check, finish, free_port, get, start, stop, tail, until, workdir
+from peers import finish, free_port, get, workdir
 
 CYCLES = int(os.environ.get("CYCLES", "100"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -45,15 +45,13 @@ class Writer(threading.Thread):
                 time.sleep(0.02)
 
 
-def stored(url):
-    status, body = get(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': 'crash[3h]'})}", timeout=60)
+def stored(url, writer):
+    query = f'crash{{writer="{writer}"}}[3h]'
+    status, body = get(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}", timeout=60)
     if status != 200:
         return None
-    found = {}
-    for row in json.loads(body)["data"]["result"]:
-        key = (int(row["metric"]["writer"]), int(row["metric"]["series"]))
-        found[key] = {round(float(time) * 1000): float(value) for time, value in row["values"]}
-    return found
+    rows = json.loads(body)["data"]["result"]
+    return {int(row["metric"]["series"]): {round(float(time) * 1000): float(value) for time, value in row["values"]} for row in rows}
 
 
 def main():
@@ -63,50 +61,23 @@ def main():
     url = f"http://127.0.0.1:{port}"
     with open(os.path.join(dir, "p.yml"), "w") as file:
         file.write("global: {}\n")
-    args = [FOURSIGHT, "metrics", f"--config.file={dir}/p.yml", f"--storage.tsdb.path={dir}/data", f"--web.listen-address=127.0.0.1:{port}",
+    args = ["metrics", f"--config.file={dir}/p.yml", f"--storage.tsdb.path={dir}/data", f"--web.listen-address=127.0.0.1:{port}",
             "--web.enable-remote-write-receiver", "--query.max-samples=500000000"]
-    log = os.path.join(dir, "log")
-    ready = lambda: get(f"{url}/-/ready")[0] == 200
-    server = start("metrics", args, log)
-    until("the server is ready", ready, child=server)
-    writers = [Writer(number, url) for number in range(WRITERS)]
-    for writer in writers:
-        writer.start()
-    checked = 0
-    for cycle in range(CYCLES):
-        time.sleep(random.uniform(0.02, 0.3))
-        if cycle % 10 == 9:
-            stop(server, signal.SIGTERM)
-        else:
-            stop(server, signal.SIGKILL)
-        before = [dict(writer.acknowledged) for writer in writers]
-        server = start("metrics", args, log)
-        if not until(f"the server is ready after kill {cycle}", ready, child=server):
-            break
-        if cycle % 5 and cycle != CYCLES - 1:
-            continue
-        found = stored(url)
+
+    def look(writer, acknowledged):
+        found = stored(url, writer.number)
         if found is None:
-            check(False, f"the data can be read after kill {cycle}")
-            tail(server)
-            break
-        for writer, acknowledged in zip(writers, before):
-            sent = dict(writer.sent)
-            for series in range(SERIES):
-                have = found.get((writer.number, series), {})
-                lost = [at for at in acknowledged if have.get(at) != acknowledged[at]]
-                never = [at for at in have if sent.get(at) != have[at]]
-                if lost or never:
-                    check(False, f"kill {cycle}, writer {writer.number}, series {series}: {len(lost)} lost (first {lost[:2]}), {len(never)} never sent")
-                checked += len(acknowledged)
-    for writer in writers:
-        writer.running = False
-    total = sum(len(writer.acknowledged) for writer in writers) * SERIES
-    check(total > CYCLES, f"{CYCLES} kills, {total} samples acknowledged, {checked} looked up")
-    stop(server)
-    with open(log, encoding="utf-8") as file:
-        damage = [line for line in file if "damage" in line]
-    check(not damage, f"no damage was reported {damage[:2]}")
+            return None
+        sent = dict(writer.sent)
+        for series in range(SERIES):
+            have = found.get(series, {})
+            lost = [at for at in acknowledged if have.get(at) != acknowledged[at]]
+            never = [at for at in have if sent.get(at) != have[at]]
+            if lost or never:
+                return 0, f"series {series}: {len(lost)} lost (first {lost[:2]}), {len(never)} never sent"
+        return len(acknowledged) * SERIES, None
+
+    kills.run(args, os.path.join(dir, "log"), f"{url}/-/ready", [Writer(number, url) for number in range(WRITERS)], CYCLES, look)
     finish()
 
 

@@ -5,7 +5,6 @@ sent is. A push whose answer got lost is sent again, as an agent does: still onc
 import json
 import os
 import random
-import signal
 import sys
 import threading
 import time
@@ -13,7 +12,8 @@ import urllib.parse
 from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from peers import FOURSIGHT, check, finish, free_port, get, start, stop, tail, until, workdir
+import kills
+from peers import check, finish, free_port, get, workdir
 
 CYCLES = int(os.environ.get("CYCLES", "60"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -83,46 +83,22 @@ common: {{path_prefix: {dir}/data}}
 limits_config: {{ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}}
 ingester: {{chunk_idle_period: 1s, max_chunk_age: 2s}}
 """)
-    args = [FOURSIGHT, "logs", f"-config.file={dir}/loki.yaml"]
-    log = os.path.join(dir, "log")
-    ready = lambda: get(f"{url}/ready")[0] == 200
-    server = start("logs", args, log)
-    until("the server is ready", ready, child=server)
     writers = [Writer(number, url) for number in range(WRITERS)]
+
+    def look(writer, acknowledged):
+        found = stored(url, writer.number)
+        if found is None:
+            return None
+        lost = acknowledged - found.keys()
+        never = found.keys() - set(writer.sent)
+        twice = [entry for entry, times in found.items() if times > 1]
+        if lost or never or twice:
+            return 0, f"{len(lost)} lost, {len(never)} never sent, {len(twice)} twice ({(sorted(lost) + sorted(never) + twice)[:2]})"
+        return len(acknowledged), None
+
+    kills.run(["logs", f"-config.file={dir}/loki.yaml"], os.path.join(dir, "log"), f"{url}/ready", writers, CYCLES, look)
     for writer in writers:
-        writer.start()
-    checked = 0
-    for cycle in range(CYCLES):
-        time.sleep(random.uniform(0.02, 0.3))
-        stop(server, signal.SIGTERM if cycle % 10 == 9 else signal.SIGKILL)
-        before = [set(writer.acknowledged) for writer in writers]
-        server = start("logs", args, log)
-        if not until(f"the server is ready after kill {cycle}", ready, child=server):
-            break
-        if cycle % 5 and cycle != CYCLES - 1:
-            continue
-        for writer, acknowledged in zip(writers, before):
-            found = stored(url, writer.number)
-            if found is None:
-                check(False, f"the lines can be read after kill {cycle}")
-                tail(server)
-                break
-            sent = set(writer.sent)
-            lost = acknowledged - found.keys()
-            never = found.keys() - sent
-            twice = [entry for entry, times in found.items() if times > 1]
-            if lost or never or twice:
-                check(False, f"kill {cycle}, writer {writer.number}: {len(lost)} lost, {len(never)} never sent, {len(twice)} twice ({(sorted(lost) + sorted(never) + twice)[:2]})")
-            checked += len(acknowledged)
-    for writer in writers:
-        writer.running = False
         check(not writer.refused, f"writer {writer.number} is never refused {writer.refused[:1]}")
-    total = sum(len(writer.acknowledged) for writer in writers)
-    check(total > CYCLES, f"{CYCLES} kills, {total} lines acknowledged, {checked} looked up")
-    stop(server)
-    with open(log, encoding="utf-8") as file:
-        damage = [line for line in file if "damage" in line]
-    check(not damage, f"no damage was reported {damage[:2]}")
     finish()
 
 

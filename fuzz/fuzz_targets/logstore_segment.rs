@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use disk::{MemFiles, PowerLoss};
+use foursight_fuzz::{Change, damaged, files_below};
 use libfuzzer_sys::fuzz_target;
 use logql::{Engine, QueryContext, Request};
 use logstore::{Db, Options, PushEntry, PushStream, StreamKey};
@@ -25,7 +26,11 @@ fn written() -> &'static (MemFiles, Vec<PathBuf>) {
                     let id = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     match stream {
                         0 => format!("level=info msg=order id={i} trace={id:016x} took={}ms", i % 50),
-                        1 => format!("{{\"level\":\"error\",\"status\":{},\"path\":\"/api/{}\",\"id\":\"{id:x}\"}}", 200 + i % 5, i % 9),
+                        1 => format!(
+                            "{{\"level\":\"error\",\"status\":{},\"path\":\"/api/{}\",\"id\":\"{id:x}\"}}",
+                            200 + i % 5,
+                            i % 9
+                        ),
                         _ => format!("{}é line without form {}", i % 3, "x".repeat((id % 40) as usize)),
                     }
                 })
@@ -40,25 +45,14 @@ fn written() -> &'static (MemFiles, Vec<PathBuf>) {
         db.flush().expect("memory");
         db.close().expect("memory");
         let image = files.power_loss(PowerLoss::Nothing);
-        let of_segments = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "segments");
-        let paths: Vec<PathBuf> = image.paths().into_iter().filter(of_segments).collect();
-        assert!(!paths.is_empty(), "the lines are in segments: {:?}", image.paths());
+        let paths = files_below(&image, "segments");
         (image, paths)
     })
 }
 
-fuzz_target!(|changes: Vec<(u8, u32, u8)>| {
+fuzz_target!(|changes: Vec<Change>| {
     let (image, paths) = written();
-    let files = image.power_loss(PowerLoss::Nothing);
-    for (file, at, byte) in changes {
-        let change = |bytes: &mut Vec<u8>| {
-            let len = bytes.len().max(1);
-            if let Some(old) = bytes.get_mut(at as usize % len) {
-                *old = byte;
-            }
-        };
-        files.tamper(&paths[usize::from(file) % paths.len()], change).expect("a file");
-    }
+    let files = damaged(image, paths, changes);
     let Ok(db) = Db::open_with(Arc::new(files), "data", Options::default()) else { return };
     let engine = Engine::default();
     let request = Request::range(START, START + 1_000_000_000_000, 60_000_000_000);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use disk::{MemFiles, PowerLoss};
+use foursight_fuzz::{Change, damaged, files_below};
 use libfuzzer_sys::fuzz_target;
 use model::{Histogram, MatchOp, ResetHint, Span};
 use tsdb::{Db, LabelQuery, Labels, Matcher, NativeHistogram, Options, SampleColumns, SelectHints, SeriesSource};
@@ -59,25 +60,14 @@ fn written() -> &'static (MemFiles, Vec<PathBuf>) {
         db.maintain(START + 100 * 3_600_000).expect("memory");
         db.close().expect("memory");
         let image = files.power_loss(PowerLoss::Nothing);
-        let of_blocks = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "blocks");
-        let paths: Vec<PathBuf> = image.paths().into_iter().filter(of_blocks).collect();
-        assert!(!paths.is_empty(), "the samples are in blocks");
+        let paths = files_below(&image, "blocks");
         (image, paths)
     })
 }
 
-fuzz_target!(|changes: Vec<(u8, u32, u8)>| {
+fuzz_target!(|changes: Vec<Change>| {
     let (image, paths) = written();
-    let files = image.power_loss(PowerLoss::Nothing);
-    for (file, at, byte) in changes {
-        let change = |bytes: &mut Vec<u8>| {
-            let len = bytes.len().max(1);
-            if let Some(old) = bytes.get_mut(at as usize % len) {
-                *old = byte;
-            }
-        };
-        files.tamper(&paths[usize::from(file) % paths.len()], change).expect("a file");
-    }
+    let files = damaged(image, paths, changes);
     let Ok(db) = Db::open_with(Arc::new(files), "data", Options::default()) else { return };
     let hints = SelectHints { start_ms: 0, end_ms: i64::MAX / 4, ..SelectHints::default() };
     let mut columns = SampleColumns::new();

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use disk::{Files, MemFiles, PowerLoss};
+use disk::{Files, MemFiles};
+use foursight_fuzz::{Change, damaged};
 use libfuzzer_sys::fuzz_target;
 use tsdb::{Db, Options, import_prometheus};
 
@@ -35,18 +36,9 @@ fn copied() -> &'static (MemFiles, Vec<PathBuf>) {
     })
 }
 
-fuzz_target!(|changes: Vec<(u8, u32, u8)>| {
-    let (files, paths) = copied();
-    let files = files.power_loss(PowerLoss::Nothing);
-    for (file, at, byte) in changes {
-        let change = |bytes: &mut Vec<u8>| {
-            let len = bytes.len().max(1);
-            if let Some(old) = bytes.get_mut(at as usize % len) {
-                *old = byte;
-            }
-        };
-        files.tamper(&paths[usize::from(file) % paths.len()], change).expect("a file");
-    }
+fuzz_target!(|changes: Vec<Change>| {
+    let (image, paths) = copied();
+    let files = damaged(image, paths, changes);
     let db = Db::open_with(Arc::new(files), "data", Options::default()).expect("a new store");
     let _ = import_prometheus(&db, Path::new("prometheus"), 0, &mut |_| ());
 });
