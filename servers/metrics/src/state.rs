@@ -145,7 +145,7 @@ impl App {
         if self.is_ready.load(Ordering::Acquire) && !self.stop.is_triggered() {
             Ok(())
         } else {
-            Err(ApiError::new(ErrorType::Unavailable, "Service Unavailable"))
+            Err(ApiError::new(ErrorType::NotReady, "Service Unavailable"))
         }
     }
 

@@ -17,8 +17,11 @@ type Answer = Result<Response<Body>, ApiError>;
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, tsdb::Error> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let internal = |text: String| ApiError::new(ErrorType::Internal, text);
-    tokio::task::spawn_blocking(work).await.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))
+    let done = tokio::task::spawn_blocking(work).await.map_err(|e| ApiError::new(ErrorType::Internal, e.to_string()))?;
+    done.map_err(|e| match e.kind() {
+        tsdb::ErrorKind::Closed => ApiError::new(ErrorType::NotReady, e.to_string()),
+        _ => ApiError::new(ErrorType::Internal, e.to_string()),
+    })
 }
 
 /// Hides the samples of series in a range of time.

@@ -19,8 +19,10 @@ pub enum ErrorType {
     Canceled,
     /// The query took too long.
     Timeout,
-    /// Not ready, or switched off.
+    /// Switched off.
     Unavailable,
+    /// The server is about to begin or to end.
+    NotReady,
     /// The store failed.
     Internal,
     /// There is no such thing.
@@ -36,7 +38,7 @@ impl ErrorType {
             Self::Execution => "execution",
             Self::Canceled => "canceled",
             Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::NotReady => "unavailable",
             Self::Internal => "internal",
             Self::NotFound => "not_found",
             Self::NotAcceptable => "not_acceptable",
@@ -48,7 +50,7 @@ impl ErrorType {
             Self::BadData => StatusCode::BAD_REQUEST,
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unavailable | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -101,7 +103,7 @@ impl From<SourceError> for ApiError {
             SourceErrorKind::Invalid => ErrorType::BadData,
             SourceErrorKind::Limit => ErrorType::Execution,
             SourceErrorKind::Cancelled => ErrorType::Canceled,
-            SourceErrorKind::Closed => ErrorType::Unavailable,
+            SourceErrorKind::Closed => ErrorType::NotReady,
             _ => ErrorType::Internal,
         };
         Self::new(kind, error.message)
@@ -110,6 +112,10 @@ impl From<SourceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response<Body> {
+        // Before the API answers at all, as upstream: no JSON.
+        if self.kind == ErrorType::NotReady {
+            return (self.kind.status(), self.message).into_response();
+        }
         let mut body = Vec::with_capacity(self.message.len() + 64);
         body.extend_from_slice(b"{\"status\":\"error\",\"errorType\":\"");
         body.extend_from_slice(self.kind.name().as_bytes());
