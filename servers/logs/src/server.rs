@@ -299,7 +299,7 @@ async fn maintain(app: Arc<App>, work: Shutdown) {
         }
         let (worker, limiter) = (app.clone(), limiter.clone());
         let done = tokio::task::spawn_blocking(move || {
-            worker.ruler.save();
+            worker.ruler.maintain();
             let mut more = false;
             for tenant in worker.tenants.opened() {
                 let report = tenant.db.maintain(crate::now_ns());

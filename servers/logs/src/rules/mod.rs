@@ -15,7 +15,6 @@ use std::time::Duration;
 use alerting::rules::api::{AlertJson, RulesData};
 use alerting::rules::{External, Group, GroupOptions, RuleGroup, RuleKind};
 use kit::Shutdown;
-use kit::client::ClientError;
 use kit::log::Limiter;
 use kit::metrics::{Gauge, Registry, Vector};
 use parking_lot::Mutex;
@@ -29,6 +28,7 @@ use backend::{Host, QueryMetrics, TenantBackend};
 use files::RuleFiles;
 pub(crate) use files::{FileError, Namespaces, node_of, parse_group};
 use notifier::Explore;
+pub use remote::RemoteWriteError;
 use remote::RemoteWriter;
 
 /// File of what alerts know, in the data directory.
@@ -68,14 +68,14 @@ impl Ruler {
     /// A ruler without groups; [`Ruler::start`] gives it some.
     ///
     /// # Errors
-    /// When a peer cannot be reached as configured.
+    /// When a peer cannot be reached as configured, or what waits for it cannot be kept.
     pub fn new(
         config: Arc<Config>,
         tenants: Arc<Tenants>,
         queries: Arc<Queries>,
         registry: &Registry,
         stop: Shutdown,
-    ) -> Result<Arc<Self>, ClientError> {
+    ) -> Result<Arc<Self>, RemoteWriteError> {
         let host = Host {
             tenants,
             queries,
@@ -252,12 +252,18 @@ impl Ruler {
     }
 
     /// Writes what alerts know when it has changed. Blocking.
-    pub(crate) fn save(&self) {
+    fn save(&self) {
         self.state.save(|| {
             let mut state = self.kept.lock().clone();
             state.extend(self.managers.lock().iter().map(|(tenant, manager)| (tenant.clone(), manager.snapshots())));
             state
         });
+    }
+
+    /// Keeps the files small that samples wait in, about once a second. Blocking.
+    pub(crate) fn maintain(&self) {
+        self.save();
+        self.host.writer.maintain();
     }
 
     /// Keeps what a stop would lose. Blocking; called when nothing is evaluated any more.
