@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Modules: [`files`] (the trait and what it promises), its implementations [`RealFiles`], [`MemFiles`] (models power
-//! loss) and [`FaultyFiles`] (injects errors), [`wal`], [`retention`], [`space`].
+//! loss) and [`FaultyFiles`] (injects errors), [`wal`], [`journal`] (records that wait
+//! for readers), [`retention`], [`space`].
 //!
 //! Limits: a WAL record is at most [`wal::MAX_RECORD_LEN`] bytes.
 
@@ -31,6 +32,7 @@
 mod error;
 mod faulty;
 pub mod files;
+pub mod journal;
 mod map;
 mod mem;
 mod real;
@@ -41,6 +43,7 @@ pub mod wal;
 pub use error::{Error, ErrorKind, IoContext};
 pub use faulty::{Fault, FaultKind, FaultyFiles};
 pub use files::{DirEntry, Files, Lock, ReadFile, Space, WriteFile, write_atomic};
+pub use journal::{Journal, JournalOptions, Place};
 pub use map::Mapped;
 pub use mem::{MemFiles, PowerLoss};
 pub use real::RealFiles;

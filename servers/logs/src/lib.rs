@@ -16,6 +16,7 @@ pub mod config;
 mod deletes;
 mod flags;
 mod ingest;
+mod maintenance;
 pub mod queries;
 pub mod rules;
 mod server;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use kit::Shutdown;
 use kit::files::{DirLock, LockError};
 use kit::http::{HttpMetrics, ServeOptions};
-use kit::log::Limiter;
 use kit::metrics::Registry;
 use kit::yaml::ConfigError;
 
@@ -17,6 +16,7 @@ use crate::api::router;
 use crate::config::{self, Config, Overrides, TlsConfig};
 use crate::flags::Flags;
 use crate::ingest::PushMetrics;
+use crate::maintenance;
 use crate::queries::Queries;
 use crate::rules::Ruler;
 use crate::state::App;
@@ -208,7 +208,8 @@ pub(crate) async fn start_with(
     }
     stop.spawn("start-up", start_up(app.clone(), work.clone()));
     ruler.start();
-    stop.spawn("maintenance", maintain(app.clone(), work.clone()));
+    stop.spawn("maintenance", maintenance::maintain_open(app.clone(), work.clone()));
+    stop.spawn("idle maintenance", maintenance::maintain_closed(app.clone(), work.clone()));
     if !config.runtime.files.is_empty() {
         stop.spawn("overrides", watch_overrides(app.clone(), work.clone()));
     }
@@ -286,44 +287,6 @@ async fn start_up(app: Arc<App>, work: Shutdown) {
     app.is_ready.store(true, Ordering::Release);
     let took_ms = begun.elapsed().as_millis() as u64;
     tracing::info!(component = "main", tenants = stored.len(), took_ms, "the server is ready");
-}
-
-/// Gives every open store its time once a second, and at once again while one has more to do.
-async fn maintain(app: Arc<App>, work: Shutdown) {
-    let pause = app.config.storage.sync_every.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1));
-    let limiter = Arc::new(Limiter::new(Duration::from_secs(60)));
-    let mut more = false;
-    while more || work.sleep(pause).await {
-        if work.is_triggered() {
-            return;
-        }
-        let (worker, limiter) = (app.clone(), limiter.clone());
-        let done = tokio::task::spawn_blocking(move || {
-            worker.ruler.save();
-            let mut more = false;
-            for tenant in worker.tenants.opened() {
-                let report = tenant.db.maintain(crate::now_ns());
-                more |= report.more && report.errors.is_empty();
-                for error in report.errors {
-                    let text = error.to_string();
-                    if let Some(held_back) = limiter.allow(&format!("{} {text}", tenant.id)) {
-                        tracing::error!(
-                            component = "store",
-                            tenant = tenant.id,
-                            error = text,
-                            held_back,
-                            "maintenance failed"
-                        );
-                    }
-                }
-            }
-            more
-        });
-        more = done.await.unwrap_or_else(|e| {
-            tracing::error!(component = "store", error = %e, "maintenance ended badly");
-            false
-        });
-    }
 }
 
 /// Reads the file of overrides again when its content has changed.

@@ -24,6 +24,7 @@ pub(crate) struct TailMetrics {
     pub(crate) active: Gauge,
     pub(crate) streams: Gauge,
     pub(crate) bytes: Counter,
+    pub(crate) dropped: Counter,
 }
 
 impl TailMetrics {
@@ -32,6 +33,10 @@ impl TailMetrics {
             active: r.gauge("loki_querier_tail_active", "Number of active tailers."),
             streams: r.gauge("loki_querier_tail_active_streams", "Number of active streams being tailed."),
             bytes: r.counter("loki_querier_tail_bytes_total", "Total bytes tailed."),
+            dropped: r.counter(
+                "foursight_tail_dropped_entries_total",
+                "Entries that tailers did not get because they were too slow.",
+            ),
         }
     }
 }
@@ -56,8 +61,10 @@ pub(crate) struct Follower {
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) pieces: Vec<Pushed>,
-    /// Stream and time of entries that were lost.
+    /// Stream and time of entries that were lost; not of all when there are many.
     pub(crate) lost: Vec<(Labels, i64)>,
+    /// How many were lost.
+    pub(crate) lost_entries: u64,
 }
 
 /// Entries of one stream that came with one push, oldest first.
@@ -101,9 +108,15 @@ impl Follower {
         }
     }
 
+    /// How many entries were lost since it was last asked.
+    pub(crate) fn lost_entries(&self) -> u64 {
+        self.tail.take_dropped().entries
+    }
+
     fn take(&self) -> Received {
         let pieces = std::iter::from_fn(|| self.tail.try_next()).map(Pushed::from).collect();
-        Received { pieces, lost: self.tail.take_dropped().examples }
+        let dropped = self.tail.take_dropped();
+        Received { pieces, lost: dropped.examples, lost_entries: dropped.entries }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tenants and their stores: one directory and one [`Db`] each, opened when first needed, at most so many at a time.
 //!
 //! A tenant's name comes from a header, so it is checked before it becomes part of a path. Reading never makes a
-//! directory: a tenant nobody has pushed to has no data. When too many are open, the one that was idle longest is closed.
+//! directory: a tenant nobody has pushed to has no data. When too many are open, the one that was idle longest is closed;
+//! [`Tenants::visit`] opens such a one for maintenance.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -40,6 +42,11 @@ impl Tenant {
     /// The limits in force.
     pub fn limits(&self) -> Arc<TenantLimits> {
         self.limits.load_full()
+    }
+
+    /// Whether anybody has asked for it since it was opened.
+    fn is_used(&self) -> bool {
+        self.used_ms.load(Ordering::Relaxed) > 0
     }
 
     fn touch(&self) {
@@ -109,6 +116,8 @@ pub struct Tenants {
     overrides: ArcSwap<Overrides>,
     defaults: Arc<TenantLimits>,
     slots: Mutex<HashMap<String, Slot>>,
+    /// How many of them are visited, beside as many as may be open.
+    visited: AtomicUsize,
 }
 
 type Slot = Arc<OnceCell<Arc<Tenant>>>;
@@ -117,7 +126,13 @@ impl Tenants {
     /// No tenant is open yet.
     pub fn new(config: Arc<Config>, overrides: Overrides) -> Self {
         let defaults = Arc::new(config.limits.clone());
-        Self { config, overrides: ArcSwap::from_pointee(overrides), defaults, slots: Mutex::default() }
+        Self {
+            config,
+            overrides: ArcSwap::from_pointee(overrides),
+            defaults,
+            slots: Mutex::default(),
+            visited: AtomicUsize::new(0),
+        }
     }
 
     /// The tenants that a request names; one unless queries of several are allowed.
@@ -175,7 +190,7 @@ impl Tenants {
     /// Puts overrides into force.
     pub fn set_overrides(&self, overrides: Overrides) {
         self.overrides.store(Arc::new(overrides));
-        for tenant in self.opened() {
+        for tenant in self.all() {
             let limits = self.limits(&tenant.id);
             tenant.db.set_limits(limits.store.clone());
             let (all, streams) = retention(&self.config, &limits);
@@ -196,20 +211,76 @@ impl Tenants {
     /// When the store cannot be opened.
     pub async fn open(&self, id: &str) -> Result<Arc<Tenant>, OpenError> {
         let slot = self.slot(id)?;
-        let opened = slot.get_or_try_init(|| self.open_store(id)).await;
-        match opened {
+        let tenant = self.fill(id, &slot).await?;
+        tenant.touch();
+        Ok(tenant)
+    }
+
+    async fn fill(&self, id: &str, slot: &Slot) -> Result<Arc<Tenant>, OpenError> {
+        let opened = slot.get_or_try_init(|| self.open_store(id)).await.cloned();
+        if opened.is_err() {
+            // Nobody waits for this slot any more, or they will make their own.
+            let mut slots = self.slots.lock();
+            if slots.get(id).is_some_and(|known| Arc::ptr_eq(known, slot) && !known.initialized()) {
+                slots.remove(id);
+            }
+        }
+        opened
+    }
+
+    /// Opens a store that is closed, beside as many as may be open, lets `work` see it, and closes it again unless somebody
+    /// has come to need it. `None` if it is open already. `work` may block.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub(crate) async fn visit<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: &str,
+        work: impl FnOnce(&Tenant) -> T + Send + 'static,
+    ) -> Result<Option<T>, OpenError> {
+        let slot = Slot::default();
+        match self.slots.lock().entry(id.to_owned()) {
+            Entry::Occupied(_) => return Ok(None),
+            Entry::Vacant(free) => {
+                free.insert(slot.clone());
+                self.visited.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        let result = match self.fill(id, &slot).await {
             Ok(tenant) => {
-                tenant.touch();
-                Ok(tenant.clone())
+                let tenants = self.clone();
+                let done = tokio::task::spawn_blocking(move || {
+                    let result = work(&tenant);
+                    tenants.close_visited(slot, tenant);
+                    result
+                });
+                let failed = |e: tokio::task::JoinError| e.to_string();
+                done.await.map(Some).map_err(|e| OpenError::Store { tenant: id.to_owned(), reason: failed(e) })
             }
-            Err(error) => {
-                // Nobody waits for this slot any more, or they will make their own.
-                let mut slots = self.slots.lock();
-                if slots.get(id).is_some_and(|known| Arc::ptr_eq(known, &slot) && !known.initialized()) {
-                    slots.remove(id);
-                }
-                Err(error)
+            Err(error) => Err(error),
+        };
+        self.visited.fetch_sub(1, Ordering::AcqRel);
+        result
+    }
+
+    fn close_visited(&self, slot: Slot, tenant: Arc<Tenant>) {
+        loop {
+            let mut slots = self.slots.lock();
+            let is_known = slots.get(&tenant.id).is_some_and(|known| Arc::ptr_eq(known, &slot));
+            if !is_known || tenant.is_used() {
+                return;
             }
+            // The cell and the visitor refer to the store, the map and the visitor to the cell.
+            if Arc::strong_count(&tenant) == 2 && Arc::strong_count(&slot) == 2 {
+                slots.remove(&tenant.id);
+                close(&tenant);
+                // Whoever opens it next must find the directory free.
+                drop((slot, tenant));
+                return;
+            }
+            // Somebody is about to use it, or looks at all that is open.
+            drop(slots);
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
 
@@ -218,8 +289,7 @@ impl Tenants {
     /// # Errors
     /// When its store cannot be opened.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Tenant>>, OpenError> {
-        let known = self.slots.lock().get(id).and_then(|slot| slot.get().cloned());
-        if let Some(tenant) = known {
+        if let Some(tenant) = self.get(id) {
             tenant.touch();
             return Ok(Some(tenant));
         }
@@ -231,9 +301,25 @@ impl Tenants {
 
     /// Tenants whose stores are open now, by name.
     pub fn opened(&self) -> Vec<Arc<Tenant>> {
-        let mut tenants: Vec<_> = self.slots.lock().values().filter_map(|slot| slot.get().cloned()).collect();
+        let mut tenants = self.all();
+        tenants.retain(|tenant| tenant.is_used());
         tenants.sort_by(|a, b| a.id.cmp(&b.id));
         tenants
+    }
+
+    /// Those that are visited too.
+    fn all(&self) -> Vec<Arc<Tenant>> {
+        self.slots.lock().values().filter_map(|slot| slot.get().cloned()).collect()
+    }
+
+    /// Names of the tenants whose stores are open now.
+    pub fn opened_ids(&self) -> Vec<String> {
+        self.opened().iter().map(|tenant| tenant.id.clone()).collect()
+    }
+
+    /// The tenant, if its store is open now.
+    pub fn get(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.slots.lock().get(id).and_then(|slot| slot.get().cloned())
     }
 
     /// Names of all tenants that have data, open or not. Blocking.
@@ -249,11 +335,7 @@ impl Tenants {
     /// Closes all stores. Blocking.
     pub fn close(&self) {
         let slots: Vec<Slot> = std::mem::take(&mut *self.slots.lock()).into_values().collect();
-        for tenant in slots.iter().filter_map(|slot| slot.get()) {
-            if let Err(e) = tenant.db.close() {
-                tracing::error!(component = "store", tenant = tenant.id, error = %e, "closing the store failed");
-            }
-        }
+        slots.iter().filter_map(|slot| slot.get()).for_each(|tenant| close(tenant));
     }
 
     fn slot(&self, id: &str) -> Result<Slot, OpenError> {
@@ -262,7 +344,8 @@ impl Tenants {
         if let Some(slot) = slots.get(id) {
             return Ok(slot.clone());
         }
-        if slots.len() >= limit {
+        // A visited store that somebody came to need is one too many.
+        while slots.len().saturating_sub(self.visited.load(Ordering::Acquire)) >= limit {
             let now_ms = kit::time::now_ms();
             let idle = |slot: &Slot| {
                 // The registry holds one reference, `slot` in it another.
@@ -273,10 +356,8 @@ impl Tenants {
             };
             let oldest = slots.iter().filter_map(|(id, slot)| Some((idle(slot)?, id.clone()))).min();
             let Some((_, oldest)) = oldest else { return Err(OpenError::TooMany(limit)) };
-            if let Some(tenant) = slots.remove(&oldest).and_then(|slot| slot.get().cloned())
-                && let Err(e) = tenant.db.close()
-            {
-                tracing::error!(component = "store", tenant = tenant.id, error = %e, "closing an idle store failed");
+            if let Some(tenant) = slots.remove(&oldest).and_then(|slot| slot.get().cloned()) {
+                close(&tenant);
             }
         }
         let slot = Slot::default();
@@ -304,6 +385,12 @@ impl Tenants {
             used_ms: AtomicI64::new(0),
         };
         Ok(Arc::new(tenant))
+    }
+}
+
+fn close(tenant: &Tenant) {
+    if let Err(e) = tenant.db.close() {
+        tracing::error!(component = "store", tenant = tenant.id, error = %e, "closing the store failed");
     }
 }
 

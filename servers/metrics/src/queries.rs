@@ -17,9 +17,8 @@ use kit::metrics::{Counter, Gauge, Histogram, Registry, Summary, Vector};
 use model::SeriesSource;
 use parking_lot::Mutex;
 use promql::{Analysis, Clock, Engine, EngineOptions, Limits, QueryContext, QueryError, QueryOutput, TimeParams};
+use ruler::GroupName;
 use tokio::sync::Semaphore;
-
-use crate::rules::GroupName;
 
 /// What one query asks beside its text.
 #[derive(Clone, Debug)]

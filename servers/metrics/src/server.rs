@@ -29,12 +29,12 @@ use crate::remote_send::Outbox;
 use crate::remote_source::Fanout;
 use crate::retention::{self, RetentionFlags};
 use crate::rules::file::{load_groups, promql as read_promql};
-use crate::rules::{GroupSettings, Notifier, RuleManager, RuleOptions, RuleSettings, StoreBackend};
+use crate::rules::{GroupSettings, Notifier, RuleOptions, Rules, StoreBackend};
 use crate::scrape::ScrapeManager;
 use crate::scrape::metrics::ScrapeMetrics;
 use crate::scrape::page::StartTimes;
 use crate::state::{Allow, App, Reloads};
-use alerting::rules::{Group, RestoreOptions};
+use alerting::rules::{External, Group, GroupOptions, RestoreOptions};
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -179,18 +179,12 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
     );
     let (notify_discovery, _) = Discovery::new("notify", discovery_metrics, work.clone(), &user_agent);
     let notifier = Notifier::new(flags.notification_queue_capacity, notify_discovery, &registry, &user_agent);
-    let rule_settings = RuleSettings {
-        resend_delay_ms: flags.resend_delay.0,
-        restore: RestoreOptions {
-            outage_tolerance_ms: flags.for_outage_tolerance.0,
-            grace_period_ms: flags.for_grace_period.0,
-        },
-        external_url: external_url(&flags, addresses.first()),
-        data_dir: flags.storage_path.clone(),
-    };
-    let backend = Arc::new(StoreBackend::new(queries.clone(), store.clone()));
-    let rules = RuleManager::new(rule_settings, backend, notifier.clone(), &registry, work.clone());
-    let groups = load_rules(&rules, &queries, &config).map_err(StartError::Rules)?;
+    let restore =
+        RestoreOptions { outage_tolerance_ms: flags.for_outage_tolerance.0, grace_period_ms: flags.for_grace_period.0 };
+    let backend = Arc::new(StoreBackend::new(queries.clone(), store.clone(), notifier.clone()));
+    let rules = Rules::new(&flags.storage_path, restore, backend, &registry, work.clone());
+    let external_url = external_url(&flags, addresses.first());
+    let groups = load_rules(&flags, &external_url, &queries, &config).map_err(StartError::Rules)?;
     let (mut reloader, reload) =
         Reloader::new(flags.has("auto-reload-config").then(|| flags.auto_reload_interval.to_std()));
     reloader.watch(vec![flags.config_file.clone()]);
@@ -221,7 +215,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         per_step_stats: flags.has("promql-per-step-stats"),
         started_ms: kit::time::now_ms(),
         cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-        external_url: external_url(&flags, addresses.first()),
+        external_url,
         retention: RetentionFlags::new(&flags),
         retention_text,
         reload,
@@ -274,7 +268,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         tracing::info!(component = "web", address = %address, "listening");
     }
     stop.spawn("start-up", start_up(app.clone(), groups, work.clone()));
-    stop.spawn("notifier", notifier.run(work.clone()));
+    stop.spawn("notifier", notifier.queue.clone().run(work.clone()));
     stop.spawn("discovery", {
         let (scrapes, work) = (scrapes.clone(), work.clone());
         async move {
@@ -365,24 +359,31 @@ fn apply(app: &App, groups: Vec<Group>) {
 }
 
 /// Reads the rule files of a configuration.
-fn load_rules(rules: &RuleManager, queries: &Queries, config: &Config) -> Result<Vec<Group>, Vec<ConfigError>> {
+fn load_rules(
+    flags: &Flags,
+    external_url: &str,
+    queries: &Queries,
+    config: &Config,
+) -> Result<Vec<Group>, Vec<ConfigError>> {
     let canonical = read_promql(queries.engine().options().parser);
     load_groups(&GroupSettings {
         patterns: &config.rule_files,
         rules: RuleOptions { canonical: &canonical, validation: config.global.name_validation, ignore_unknown: false },
-        groups: rules.group_options(
-            config.global.evaluation_interval_ms,
-            config.global.rule_query_offset_ms,
-            config.external_labels().clone(),
-        ),
+        groups: GroupOptions {
+            interval_ms: config.global.evaluation_interval_ms,
+            query_offset_ms: config.global.rule_query_offset_ms,
+            resend_delay_ms: flags.resend_delay.0,
+            external: External { labels: config.external_labels().clone(), url: external_url.to_owned() },
+            wait_for_restore: true,
+        },
     })
 }
 
 async fn load_again(app: &Arc<App>, flags: &Flags) -> Result<(), String> {
-    let (file, worker, options) = (flags.config_file.clone(), app.clone(), load_options(flags));
+    let (worker, flags) = (app.clone(), flags.clone());
     let (config, groups) = tokio::task::spawn_blocking(move || {
-        let config = Config::load(&file, options).map_err(|e| e.to_string())?;
-        let groups = load_rules(&worker.rules, &worker.queries, &config)
+        let config = Config::load(&flags.config_file, load_options(&flags)).map_err(|e| e.to_string())?;
+        let groups = load_rules(&flags, &worker.external_url, &worker.queries, &config)
             .map_err(|errors| StartError::Rules(errors).to_string())?;
         Ok::<_, String>((config, groups))
     })

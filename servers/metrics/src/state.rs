@@ -19,7 +19,7 @@ use crate::queries::Queries;
 use crate::remote_read::ReadLimits;
 use crate::remote_source::Fanout;
 use crate::retention::RetentionFlags;
-use crate::rules::{Notifier, RuleManager};
+use crate::rules::{Notifier, Rules};
 use crate::scrape::ScrapeManager;
 
 /// Shared by all handlers.
@@ -33,7 +33,7 @@ pub struct App {
     /// Scraping.
     pub scrapes: Arc<ScrapeManager>,
     /// Rules.
-    pub rules: Arc<RuleManager>,
+    pub rules: Arc<Rules>,
     /// Alerts on their way.
     pub notifier: Arc<Notifier>,
     /// Discovery for scraping.

@@ -309,14 +309,18 @@ impl std::fmt::Debug for Registry {
     }
 }
 
+/// Name of a metric: fixed, or put together from a prefix that a host gives.
+type Name = Cow<'static, str>;
+
 macro_rules! kinds {
     ($($single:ident, $vector:ident: $type:ty = $kind:ident ($value:expr) $doc:literal;)*) => {$(
         #[doc = concat!("Registers a ", $doc, ".")]
-        pub fn $single(&self, name: &'static str, help: &'static str) -> $type {
+        pub fn $single(&self, name: impl Into<Name>, help: &'static str) -> $type {
             let cell = <$type>::default();
             let shared = cell.clone();
+            let name = name.into();
             self.collector(move |out| {
-                let mut family = Family::new(name, help, MetricKind::$kind);
+                let mut family = Family::new(name.clone(), help, MetricKind::$kind);
                 family.metrics.push(metric(Vec::new(), ($value)(&shared)));
                 out.push(family);
             });
@@ -324,7 +328,7 @@ macro_rules! kinds {
         }
 
         #[doc = concat!("Registers a ", $doc, " for each combination of label values.")]
-        pub fn $vector(&self, name: &'static str, help: &'static str, labels: &[&'static str]) -> Vector<$type> {
+        pub fn $vector(&self, name: impl Into<Name>, help: &'static str, labels: &[&'static str]) -> Vector<$type> {
             self.vector(name, help, MetricKind::$kind, Vector::new(labels, <$type>::default), $value)
         }
     )*};
@@ -342,14 +346,14 @@ impl Registry {
     }
 
     /// Registers a histogram.
-    pub fn histogram(&self, name: &'static str, help: &'static str, bounds: &[f64]) -> Histogram {
+    pub fn histogram(&self, name: impl Into<Name>, help: &'static str, bounds: &[f64]) -> Histogram {
         self.histogram_vec(name, help, bounds, &[]).with(&[])
     }
 
     /// Registers a histogram for each combination of label values.
     pub fn histogram_vec(
         &self,
-        name: &'static str,
+        name: impl Into<Name>,
         help: &'static str,
         bounds: &[f64],
         labels: &[&'static str],
@@ -362,7 +366,7 @@ impl Registry {
     /// Registers a summary for each combination of label values.
     pub fn summary_vec(
         &self,
-        name: &'static str,
+        name: impl Into<Name>,
         help: &'static str,
         quantiles: &'static [f64],
         labels: &[&'static str],
@@ -372,21 +376,21 @@ impl Registry {
     }
 
     /// Registers a summary.
-    pub fn summary(&self, name: &'static str, help: &'static str, quantiles: &'static [f64]) -> Summary {
+    pub fn summary(&self, name: impl Into<Name>, help: &'static str, quantiles: &'static [f64]) -> Summary {
         self.summary_vec(name, help, quantiles, &[]).with(&[])
     }
 
     fn vector<T: Clone + Send + Sync + 'static>(
         &self,
-        name: &'static str,
+        name: impl Into<Name>,
         help: &'static str,
         kind: MetricKind,
         vector: Vector<T>,
         value: impl Fn(&T) -> MetricValue + Send + Sync + 'static,
     ) -> Vector<T> {
-        let shared = vector.clone();
+        let (name, shared) = (name.into(), vector.clone());
         self.collector(move |out| {
-            let mut family = Family::new(name, help, kind);
+            let mut family = Family::new(name.clone(), help, kind);
             family.metrics = shared.metrics(&value);
             out.push(family);
         });
@@ -394,24 +398,25 @@ impl Registry {
     }
 
     /// Registers a gauge that is read at each scrape.
-    pub fn gauge_fn(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn gauge_fn(&self, name: impl Into<Name>, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.read_fn(name, help, MetricKind::Gauge, read);
     }
 
     /// Registers a counter that is read at each scrape.
-    pub fn counter_fn(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn counter_fn(&self, name: impl Into<Name>, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.read_fn(name, help, MetricKind::Counter, read);
     }
 
     fn read_fn(
         &self,
-        name: &'static str,
+        name: impl Into<Name>,
         help: &'static str,
         kind: MetricKind,
         read: impl Fn() -> f64 + Send + Sync + 'static,
     ) {
+        let name = name.into();
         self.collector(move |out| {
-            let mut family = Family::new(name, help, kind);
+            let mut family = Family::new(name.clone(), help, kind);
             family.push(Vec::new(), read());
             out.push(family);
         });

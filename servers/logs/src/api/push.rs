@@ -1,6 +1,7 @@
 //! Taking entries: Loki's push in its forms, and OpenTelemetry logs.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ use crate::tenants::Tenant;
 /// Most bytes of a push after decompression whatever the configuration allows: the store takes no push that is larger, and
 /// memory is needed for other things.
 const MAX_DECOMPRESSED: usize = 512 << 20;
+
+/// Longest text of an answer; refused labels are told in it, and may be of any length.
+const MAX_TEXT: usize = 64 << 10;
 
 /// Entries as protobuf or JSON.
 pub(super) async fn loki(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
@@ -65,8 +69,18 @@ impl<E: Into<PushError>> From<E> for Failed {
 fn refused(failed: &Failed) -> ApiError {
     match failed {
         Failed::Api(error) => error.clone(),
-        Failed::Push(error) => ApiError::new(error.status(), error.to_string()),
+        Failed::Push(error) => ApiError::new(error.status(), bounded(error.to_string())),
     }
+}
+
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let left_out = text.len() - MAX_TEXT;
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "… ({left_out} bytes more)");
+    }
+    text
 }
 
 /// Counts bytes of pushes in progress until dropped.

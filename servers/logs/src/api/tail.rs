@@ -140,7 +140,9 @@ enum End {
 async fn run(app: Arc<App>, mut socket: WebSocket, follower: Follower, tail: Tail) {
     let _active = app.tail.active.track();
     let _streams = app.tail.streams.track();
-    if let End::Said(code, reason) = follow(&app, &mut socket, &follower, &tail).await {
+    let end = follow(&app, &mut socket, &follower, &tail).await;
+    app.tail.dropped.add(follower.lost_entries());
+    if let End::Said(code, reason) = end {
         let frame = CloseFrame { code, reason: reason.into() };
         // The client may be gone by now.
         let _ = tokio::time::timeout(Duration::from_secs(5), socket.send(Message::Close(Some(frame)))).await;
@@ -173,6 +175,7 @@ async fn follow(app: &App, socket: &mut WebSocket, follower: &Follower, tail: &T
         tokio::select! {
             received = follower.receive() => {
                 let lost = received.lost;
+                app.tail.dropped.add(received.lost_entries);
                 let mut entries = match filter(live, received.pieces, tail.start_ns).await {
                     Ok((back, entries)) => {
                         live = back;

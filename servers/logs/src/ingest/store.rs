@@ -1,10 +1,12 @@
 //! Derives, checks and stores the entries of a batch, and counts what came and what was refused.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use kit::metrics::{Counter, Histogram, Registry, Vector};
 use logstore::{PushEntry, PushReport, PushStream, StreamKey};
+use parking_lot::Mutex;
 
 use super::fields::{is_json, is_logfmt, json_value, logfmt_value};
 use super::level::{line_level, normal_level, severity_level};
@@ -30,7 +32,12 @@ pub(crate) struct PushMetrics {
     mutated_bytes: Vector<Counter>,
     duplicate_bytes: Vector<Counter>,
     line_bytes: Histogram,
+    /// Names of senders that have a counter of their own.
+    agents: Mutex<HashSet<String>>,
 }
+
+/// Most senders that are told apart by their names, which anybody can make up.
+const MAX_AGENTS: usize = 500;
 
 impl PushMetrics {
     pub(crate) fn new(r: &Registry) -> Self {
@@ -52,6 +59,17 @@ impl PushMetrics {
             mutated_bytes: r.counter_vec("loki_mutated_bytes_total", "The total number of bytes that have been mutated.", &["reason", "tenant"]),
             duplicate_bytes: r.counter_vec("loki_duplicate_log_bytes_total", "The total number of bytes that were discarded for duplicate log lines.", &["tenant"]),
             line_bytes: r.histogram("loki_bytes_per_line", "The total number of bytes per line.", &bounds),
+            agents: Mutex::default(),
+        }
+    }
+
+    /// The name under which a sender is counted.
+    fn agent<'a>(&self, user_agent: &'a str) -> &'a str {
+        let mut known = self.agents.lock();
+        if known.contains(user_agent) || known.len() < MAX_AGENTS && known.insert(user_agent.to_owned()) {
+            user_agent
+        } else {
+            "other"
         }
     }
 
@@ -89,7 +107,7 @@ impl PushMetrics {
         // Senders whose clocks are far off say nothing about the delay.
         let lag_ms = now_ns.saturating_sub(newest) / 1_000_000;
         if newest != i64::MIN && (0..1_000_000_000).contains(&lag_ms) {
-            self.lag_ms.with(&[tenant, user_agent, format.as_str()]).add(lag_ms.unsigned_abs());
+            self.lag_ms.with(&[tenant, self.agent(user_agent), format.as_str()]).add(lag_ms.unsigned_abs());
         }
     }
 }

@@ -13,6 +13,11 @@ use crate::config::TenantLimits;
 
 /// Texts that are remembered; senders with more streams than that pay for reading the labels again.
 const MAX_TEXTS: usize = 200_000;
+/// Bytes of texts that are remembered, with what each costs beside its text.
+const MAX_BYTES: usize = 64 << 20;
+const COST: usize = 512;
+/// Texts longer than this are read each time: hardly any limits allow such labels, so they are likely to be refused.
+const MAX_REMEMBERED_LEN: usize = 64 << 10;
 /// Longest text of labels.
 const MAX_TEXT_LEN: usize = 1 << 24;
 
@@ -34,7 +39,25 @@ pub(crate) struct StreamInfo {
     pub(crate) missing: Option<String>,
 }
 
-type Known = RwLock<HashMap<Box<str>, Arc<StreamInfo>>>;
+type Known = RwLock<Texts>;
+
+#[derive(Debug, Default)]
+struct Texts {
+    infos: HashMap<Box<str>, Arc<StreamInfo>>,
+    bytes: usize,
+}
+
+impl Texts {
+    fn remember(&mut self, text: &str, info: Arc<StreamInfo>) {
+        let bytes = text.len() + COST;
+        if self.infos.len() >= MAX_TEXTS || self.bytes + bytes > MAX_BYTES {
+            *self = Self::default();
+        }
+        if self.infos.insert(text.into(), info).is_none() {
+            self.bytes += bytes;
+        }
+    }
+}
 
 /// Streams by the text senders use for them. Emptied when limits change.
 #[derive(Debug, Default)]
@@ -52,7 +75,7 @@ impl StreamCache {
     /// When the text is no label set.
     pub(crate) fn resolve(&self, text: &str, limits: &TenantLimits, discover: bool) -> Result<Arc<StreamInfo>, String> {
         let known = if discover { &self.discovered } else { &self.exact };
-        if let Some(info) = known.read().get(text) {
+        if let Some(info) = known.read().infos.get(text) {
             return Ok(info.clone());
         }
         if text.len() > MAX_TEXT_LEN {
@@ -60,18 +83,16 @@ impl StreamCache {
         }
         let labels = promql::parse_metric(text).map_err(|e| e.to_string())?;
         let info = Arc::new(StreamInfo::new(labels, limits, discover));
-        let mut known = known.write();
-        if known.len() >= MAX_TEXTS {
-            known.clear();
+        if text.len() <= MAX_REMEMBERED_LEN {
+            known.write().remember(text, info.clone());
         }
-        known.insert(text.into(), info.clone());
         Ok(info)
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&self) {
-        self.discovered.write().clear();
-        self.exact.write().clear();
+        *self.discovered.write() = Texts::default();
+        *self.exact.write() = Texts::default();
     }
 }
 
@@ -155,6 +176,22 @@ mod tests {
         assert_eq!(cache.resolve("{a=\"b\"}", &limits, false).unwrap().labels.to_string(), r#"{a="b"}"#);
         assert!(cache.resolve("{job=}", &limits, true).is_err());
         assert!(cache.resolve("{}", &limits, true).unwrap().labels.is_empty());
+    }
+
+    #[test]
+    fn memory_of_texts_is_bounded() {
+        let (limits, cache) = (limits(""), StreamCache::default());
+        let long = |n: usize, len: usize| format!("{{a=\"{n}{}\"}}", "x".repeat(len));
+        for n in 0..3000 {
+            cache.resolve(&long(n, 50_000), &limits, false).unwrap();
+            let known = cache.exact.read();
+            let bytes: usize = known.infos.keys().map(|text| text.len() + COST).sum();
+            assert!(bytes == known.bytes && bytes <= MAX_BYTES);
+        }
+        assert!(!cache.exact.read().infos.is_empty());
+        cache.clear();
+        cache.resolve(&long(0, MAX_REMEMBERED_LEN), &limits, false).unwrap();
+        assert!(cache.exact.read().infos.is_empty());
     }
 
     #[test]

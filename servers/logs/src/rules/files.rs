@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use alerting::rules::{RuleChecks, RuleFile, RuleGroup, TemplateExpander};
 use alerting::text::NameScheme;
+use kit::percent;
 use kit::yaml::{self, ConfigError, Key, Kind, Node};
 
 use crate::tenants::check_name;
@@ -56,15 +57,8 @@ impl RuleFiles {
     /// Everything that is wrong with any of them.
     pub(crate) fn load(&self, tenant: &str) -> Result<Namespaces, Vec<ConfigError>> {
         let dir = self.dir.join(tenant);
-        let Ok(entries) = std::fs::read_dir(&dir) else { return Ok(Namespaces::new()) };
         let (mut found, mut errors) = (Namespaces::new(), Vec::new());
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            // A mounted directory has links and hidden files beside the rules.
-            if name.starts_with('.') || name.ends_with(".tmp") || !path.is_file() {
-                continue;
-            }
+        for (name, path) in rule_files(&dir) {
             match read(&path) {
                 Ok(file) => {
                     found.insert(decode(&name), file.groups);
@@ -126,9 +120,24 @@ impl RuleFiles {
         kit::files::write_atomic(&path, yaml::emit(&tree).as_bytes()).map_err(io)
     }
 
+    /// The file of a namespace: the one that is there, as people may have named it, or the one to make.
     fn path(&self, tenant: &str, namespace: &str) -> PathBuf {
-        self.dir.join(tenant).join(encode(namespace))
+        let dir = self.dir.join(tenant);
+        let own = dir.join(encode(namespace));
+        if own.exists() {
+            return own;
+        }
+        rule_files(&dir).find(|(name, _)| decode(name) == namespace).map_or(own, |(_, path)| path)
     }
+}
+
+/// Names and paths of the rule files of a directory; a mounted one has links and hidden files beside them.
+fn rule_files(dir: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let (name, path) = (entry.file_name().into_string().ok()?, entry.path());
+        (!name.starts_with('.') && !name.ends_with(".tmp") && path.is_file()).then_some((name, path))
+    })
 }
 
 fn read(path: &Path) -> Result<RuleFile, Vec<ConfigError>> {
@@ -180,17 +189,7 @@ fn forget(node: &mut Node, key: &str) {
 fn check(file: &RuleFile, tree: Option<&Node>) -> Result<(), Vec<ConfigError>> {
     let parse = |expr: &str| canonical(expr).map(|_| ());
     let checks = RuleChecks { names: NameScheme::Utf8, parse: &parse, expander: &TemplateExpander::new() };
-    let Err(problems) = file.validate(&checks) else { return Ok(()) };
-    Err(problems
-        .into_iter()
-        .map(|problem| {
-            let rule = problem.rule.as_ref().map(|(index, _)| *index);
-            match tree.and_then(|tree| place(tree, problem.group_index, rule, problem.field)) {
-                Some(node) => ConfigError::at(node, problem.to_string()),
-                None => ConfigError::plain(problem.to_string()),
-            }
-        })
-        .collect())
+    ruler::check::check(file, tree, &checks)
 }
 
 /// An expression in its usual form.
@@ -199,17 +198,6 @@ fn check(file: &RuleFile, tree: Option<&Node>) -> Result<(), Vec<ConfigError>> {
 /// The parser's.
 pub(crate) fn canonical(expr: &str) -> Result<String, String> {
     logql::parse(expr, logql::ParseOptions::default()).map(|expr| expr.to_string()).map_err(|e| e.to_string())
-}
-
-/// The node that a problem is about.
-fn place<'a>(tree: &'a Node, group: usize, rule: Option<usize>, field: Option<&str>) -> Option<&'a Node> {
-    let item = |node: &'a Node, key: &str, at: usize| match &node.get(key)?.kind {
-        Kind::Sequence(items) => items.get(at),
-        _ => None,
-    };
-    let group = item(tree, "groups", group)?;
-    let node = rule.and_then(|rule| item(group, "rules", rule)).unwrap_or(group);
-    Some(field.and_then(|field| node.get(field)).unwrap_or(node))
 }
 
 /// Something that can be JSON as a YAML tree.
@@ -231,39 +219,16 @@ fn node(value: &serde_json::Value) -> Node {
     }
 }
 
-/// A file name for a namespace.
+/// A file name for a namespace; none that [`RuleFiles::load`] passes over.
 fn encode(namespace: &str) -> String {
-    let mut name = String::with_capacity(namespace.len());
-    for (at, byte) in namespace.bytes().enumerate() {
-        let safe = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b' ') || byte == b'.' && at > 0;
-        if safe {
-            name.push(char::from(byte));
-        } else {
-            name.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    name
+    let name = percent::encode(namespace);
+    let name = name.strip_suffix(".tmp").map_or_else(|| name.clone(), |rest| format!("{rest}%2Etmp"));
+    name.strip_prefix('.').map_or_else(|| name.clone(), |rest| format!("%2E{rest}"))
 }
 
 /// The namespace of a file name.
 fn decode(name: &str) -> String {
-    let bytes = name.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = (*byte == b'%').then(|| name.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| name.to_owned())
+    String::from_utf8(percent::decode_bytes(name)).unwrap_or_else(|_| name.to_owned())
 }
 
 #[cfg(test)]
@@ -272,9 +237,9 @@ mod tests {
 
     #[test]
     fn namespaces_are_file_names_and_back() {
-        for name in ["rules.yaml", "a/b", "..", ".hidden", "100%", "team a", "é", "a%2Fb"] {
+        for name in ["rules.yaml", "a/b", "..", ".hidden", "100%", "team a", "é", "a%2Fb", "a.tmp", ".tmp"] {
             let file = encode(name);
-            assert!(!file.contains('/') && !file.starts_with('.'), "{file}");
+            assert!(!file.contains('/') && !file.starts_with('.') && !file.ends_with(".tmp"), "{file}");
             assert_eq!(decode(&file), name);
         }
         assert_eq!(encode("rules.yaml"), "rules.yaml");
@@ -300,6 +265,20 @@ mod tests {
                 assert!(error.contains(place.trim_end_matches(": ")) || error.starts_with('5'), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn files_keep_the_names_that_people_gave_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = RuleFiles::new(dir.path().to_owned());
+        let path = dir.path().join("t").join("team a (1)");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "groups: [{name: g, rules: []}]\n").unwrap();
+        files.set("t", "team a (1)", parse_group("name: h\nrules: []\n").unwrap()).unwrap();
+        assert_eq!(files.load("t").unwrap()["team a (1)"].len(), 2);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        files.remove_namespace("t", "team a (1)").unwrap();
+        assert!(!path.exists());
     }
 
     #[test]

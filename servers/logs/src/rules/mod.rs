@@ -1,133 +1,58 @@
-//! Rules over logs: groups from files, each evaluated by its own task; alerts go to Alertmanagers, samples to metrics servers.
+//! Rules over logs: groups from files, run by [`ruler`]; alerts go to Alertmanagers, samples to metrics servers.
 //!
-//! Files are looked at again every `ruler.poll_interval` and after each change through the API. Groups that did not change
-//! go on; changed ones take over the alerts of their predecessors. What alerts know is kept in a file beside the stores, so
-//! that a restart goes on where the server stopped.
+//! Files are looked at again every `ruler.poll_interval` and after each change through the API. What alerts know is kept in a
+//! file beside the stores, so that a restart goes on where the server stopped.
 
-mod eval;
+mod backend;
 mod files;
 mod notifier;
 mod remote;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use alerting::rules::api::{AlertJson, GroupJson, RulesData};
-use alerting::rules::{External, Group, GroupOptions, GroupSnapshot, RuleGroup, RuleKind, Schedule, TemplateExpander};
+use alerting::rules::api::{AlertJson, RulesData};
+use alerting::rules::{External, Group, GroupOptions, RuleGroup, RuleKind};
 use kit::Shutdown;
-use kit::client::ClientError;
 use kit::log::Limiter;
-use kit::metrics::{Counter, Family, Gauge, MetricKind, Registry, Vector};
+use kit::metrics::{Gauge, Registry, Vector};
 use parking_lot::Mutex;
+use ruler::{Manager, RuleMetrics, Settings, Snapshots, StateFile};
+use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::queries::Queries;
-use crate::source::Tenancy;
 use crate::tenants::Tenants;
-use eval::{EngineEvaluator, RemoteSink};
+use backend::{Host, QueryMetrics, TenantBackend};
 use files::RuleFiles;
 pub(crate) use files::{FileError, Namespaces, node_of, parse_group};
-use notifier::Notifier;
+use notifier::Explore;
+pub use remote::RemoteWriteError;
 use remote::RemoteWriter;
 
 /// File of what alerts know, in the data directory.
 const STATE_FILE: &str = "rules-state.json";
 
-type State = BTreeMap<String, BTreeMap<String, GroupSnapshot>>;
+/// What alerts know, by tenant.
+type State = BTreeMap<String, Snapshots>;
 
 /// See the module.
 pub struct Ruler {
     config: Arc<Config>,
-    tenants: Arc<Tenants>,
-    queries: Arc<Queries>,
+    host: Arc<Host>,
     pub(crate) files: RuleFiles,
-    notifier: Arc<Notifier>,
-    writer: Arc<RemoteWriter>,
-    groups: Mutex<BTreeMap<String, Vec<Arc<Running>>>>,
+    /// Those that have groups.
+    managers: Mutex<BTreeMap<String, Arc<Manager>>>,
     /// What alerts knew when the server stopped, until their groups come.
     kept: Mutex<State>,
+    state: Arc<StateFile>,
     /// Held while files are read and taken over.
     syncing: Mutex<()>,
-    metrics: RulerMetrics,
-    expander: TemplateExpander,
-    problems: Limiter,
-    changed: AtomicBool,
-    stop: Shutdown,
-}
-
-struct Running {
-    tenant: String,
-    group: Mutex<Group>,
-    key: String,
-    name: String,
-    file: String,
-    interval_ms: i64,
-    stop: Shutdown,
-}
-
-/// Self-metrics of rules, under the peer's names.
-pub(crate) struct RulerMetrics {
-    queries: Vector<Counter>,
-    queries_failed: Vector<Counter>,
-    query_seconds: Vector<Counter>,
+    metrics: Arc<RuleMetrics>,
     loaded: Vector<Gauge>,
-    evaluations: Vector<Counter>,
-    failures: Vector<Counter>,
-    iterations: Vector<Counter>,
-    missed: Vector<Counter>,
-    samples: Vector<Gauge>,
-}
-
-impl RulerMetrics {
-    fn new(r: &Registry) -> Self {
-        let (user, group): (&[&'static str], &[&'static str]) = (&["user"], &["user", "rule_group"]);
-        Self {
-            queries: r.counter_vec("loki_ruler_queries_total", "Total number of queries executed by the ruler.", user),
-            queries_failed: r.counter_vec(
-                "loki_ruler_queries_failed_total",
-                "Total number of failed queries by the ruler.",
-                user,
-            ),
-            query_seconds: r.counter_vec(
-                "loki_ruler_query_seconds_total",
-                "Total amount of wall clock time spent processing queries by the ruler.",
-                user,
-            ),
-            loaded: r.gauge_vec(
-                "loki_ruler_config_last_reload_successful",
-                "Boolean set to 1 whenever the last configuration reload attempt was successful.",
-                user,
-            ),
-            evaluations: r.counter_vec(
-                "loki_prometheus_rule_evaluations_total",
-                "The total number of rule evaluations.",
-                group,
-            ),
-            failures: r.counter_vec(
-                "loki_prometheus_rule_evaluation_failures_total",
-                "The total number of rule evaluation failures.",
-                group,
-            ),
-            iterations: r.counter_vec(
-                "loki_prometheus_rule_group_iterations_total",
-                "The total number of scheduled rule group evaluations, whether executed or missed.",
-                group,
-            ),
-            missed: r.counter_vec(
-                "loki_prometheus_rule_group_iterations_missed_total",
-                "The total number of rule group evaluations missed due to slow rule group evaluation.",
-                group,
-            ),
-            samples: r.gauge_vec(
-                "loki_prometheus_rule_group_last_evaluation_samples",
-                "The number of samples returned during the last rule group evaluation.",
-                group,
-            ),
-        }
-    }
+    problems: Limiter,
+    stop: Shutdown,
 }
 
 /// Rules of a tenant are more than its limits allow.
@@ -143,47 +68,49 @@ impl Ruler {
     /// A ruler without groups; [`Ruler::start`] gives it some.
     ///
     /// # Errors
-    /// When a peer cannot be reached as configured.
+    /// When a peer cannot be reached as configured, or what waits for it cannot be kept.
     pub fn new(
         config: Arc<Config>,
         tenants: Arc<Tenants>,
         queries: Arc<Queries>,
         registry: &Registry,
         stop: Shutdown,
-    ) -> Result<Arc<Self>, ClientError> {
-        let ruler = Arc::new(Self {
-            files: RuleFiles::new(config.ruler.dir.clone()),
-            notifier: Notifier::new(&config.ruler, registry)?,
-            writer: RemoteWriter::new(&config.ruler, registry)?,
-            metrics: RulerMetrics::new(registry),
-            groups: Mutex::default(),
-            kept: Mutex::default(),
-            syncing: Mutex::default(),
-            expander: TemplateExpander::new(),
-            problems: Limiter::new(Duration::from_secs(600)),
-            changed: AtomicBool::new(false),
-            config,
+    ) -> Result<Arc<Self>, RemoteWriteError> {
+        let host = Host {
             tenants,
             queries,
+            queue: notifier::queue(&config.ruler, registry)?,
+            explore: Explore::new(&config.ruler),
+            writer: RemoteWriter::new(&config.ruler, registry)?,
+            metrics: QueryMetrics::new(registry),
+        };
+        Ok(Arc::new(Self {
+            host: Arc::new(host),
+            files: RuleFiles::new(config.ruler.dir.clone()),
+            managers: Mutex::default(),
+            kept: Mutex::default(),
+            state: Arc::new(StateFile::new(config.storage.dir.join(STATE_FILE), "ruler", None)),
+            syncing: Mutex::default(),
+            metrics: RuleMetrics::new(registry, "loki_prometheus", Some("user")),
+            loaded: registry.gauge_vec(
+                "loki_ruler_config_last_reload_successful",
+                "Boolean set to 1 whenever the last configuration reload attempt was successful.",
+                &["user"],
+            ),
+            problems: Limiter::new(Duration::from_secs(600)),
+            config,
             stop,
-        });
-        let weak = Arc::downgrade(&ruler);
-        registry.collector(move |out| {
-            if let Some(ruler) = weak.upgrade() {
-                ruler.collect(out);
-            }
-        });
-        Ok(ruler)
+        }))
     }
 
     /// Reads the files, begins to evaluate, and looks at the files from time to time.
     pub fn start(self: &Arc<Self>) {
-        self.stop.spawn("notifier", self.notifier.clone().run(self.stop.clone()));
-        self.writer.start(&self.stop);
+        self.stop.spawn("notifier", self.host.queue.clone().run(self.stop.clone()));
+        self.host.writer.start(&self.stop);
         let ruler = self.clone();
         self.stop.spawn("ruler", async move {
             let worker = ruler.clone();
-            if let Ok(state) = tokio::task::spawn_blocking(move || worker.read_state()).await {
+            if let Ok(state) = tokio::task::spawn_blocking(move || worker.state.read()).await {
                 *ruler.kept.lock() = state;
             }
             loop {
@@ -197,12 +124,12 @@ impl Ruler {
 
     /// Takes over what the files say now.
     pub(crate) async fn sync(self: Arc<Self>) {
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Handle::current();
         let result = tokio::task::spawn_blocking(move || {
             let _one_at_a_time = self.syncing.lock();
             let _runtime = runtime.enter();
             let mut tenants = self.files.tenants();
-            tenants.extend(self.groups.lock().keys().cloned());
+            tenants.extend(self.managers.lock().keys().cloned());
             tenants.sort();
             tenants.dedup();
             for tenant in tenants.iter().filter(|tenant| self.is_enabled(tenant)) {
@@ -230,7 +157,7 @@ impl Ruler {
                     "rules were refused, the old ones stay in force"
                 );
             }
-            self.metrics.loaded.with(&[tenant]).set(0.0);
+            self.loaded.with(&[tenant]).set(0.0);
         };
         let namespaces = match self.files.load(tenant) {
             Ok(namespaces) => namespaces,
@@ -240,7 +167,7 @@ impl Ruler {
             Ok(groups) => self.apply(tenant, groups),
             Err(problem) => return told(problem),
         }
-        self.metrics.loaded.with(&[tenant]).set(1.0);
+        self.loaded.with(&[tenant]).set(1.0);
     }
 
     fn build(&self, namespaces: &Namespaces) -> Result<Vec<Group>, String> {
@@ -261,121 +188,23 @@ impl Ruler {
         Ok(built)
     }
 
-    /// Takes over groups of a tenant: unchanged ones go on, changed ones take over their alerts, those that are gone end.
-    fn apply(self: &Arc<Self>, tenant: &str, groups: Vec<Group>) {
-        let mut all = self.groups.lock();
-        let mut old = all.remove(tenant).unwrap_or_default();
-        let mut kept = self.kept.lock().remove(tenant).unwrap_or_default();
-        let mut running = Vec::with_capacity(groups.len());
-        for mut group in groups {
-            let key = alerting::rules::group_key(&group.file, &group.name);
-            let before = old.iter().position(|known| known.key == key).map(|at| old.swap_remove(at));
-            if let Some(before) = before {
-                let mut known = before.group.lock();
-                if known.same_definition(&group) {
-                    drop(known);
-                    running.push(before);
-                    continue;
-                }
-                before.stop.trigger();
-                let empty = Group::clone(&group);
-                group.take_over(std::mem::replace(&mut known, empty));
-            }
-            if let Some(snapshot) = kept.remove(&key) {
-                group.restore(snapshot);
-            }
-            group.set_restored();
-            let entry = Arc::new(Running {
-                tenant: tenant.to_owned(),
-                key,
-                name: group.name.clone(),
-                file: group.file.clone(),
-                interval_ms: group.interval_ms,
-                group: Mutex::new(group),
-                stop: self.stop.child(),
-            });
-            running.push(entry.clone());
-            self.stop.spawn("rules", self.clone().task(entry));
+    /// Gives a tenant's manager its groups.
+    fn apply(&self, tenant: &str, groups: Vec<Group>) {
+        // What is kept of a tenant is at every moment in one of the two maps, for `save`.
+        let mut managers = self.managers.lock();
+        let manager = managers.entry(tenant.to_owned()).or_insert_with(|| self.manager(tenant));
+        let kept = self.kept.lock().remove(tenant).unwrap_or_default();
+        manager.apply(groups, kept);
+        if manager.is_empty() {
+            managers.remove(tenant);
         }
-        for gone in old {
-            gone.stop.trigger();
-            let labels = [tenant, gone.key.as_str()];
-            for counter in
-                [&self.metrics.evaluations, &self.metrics.failures, &self.metrics.iterations, &self.metrics.missed]
-            {
-                counter.remove(&labels);
-            }
-            self.metrics.samples.remove(&labels);
-        }
-        if !running.is_empty() {
-            all.insert(tenant.to_owned(), running);
-        }
-        self.changed.store(true, Ordering::Relaxed);
+        self.state.touch();
     }
 
-    async fn task(self: Arc<Self>, running: Arc<Running>) {
-        let seed = format!("{} {}", running.tenant, running.file);
-        let mut schedule = Schedule::new(&seed, &running.name, running.interval_ms, kit::time::now_ms());
-        loop {
-            let wait = schedule.next_ms() - kit::time::now_ms();
-            if !running.stop.sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(0))).await {
-                return;
-            }
-            let Some(due) = schedule.due(kit::time::now_ms()) else { continue };
-            let labels = [running.tenant.as_str(), running.key.as_str()];
-            self.metrics.iterations.with(&labels).add(1 + due.missed);
-            self.metrics.missed.with(&labels).add(due.missed);
-            let open = match self.tenants.find(&running.tenant).await {
-                Ok(tenant) => Tenancy::new(tenant.into_iter().collect(), false),
-                Err(e) => {
-                    tracing::warn!(component = "ruler", tenant = running.tenant, error = %e, "rules are not evaluated");
-                    continue;
-                }
-            };
-            let (ruler, entry) = (self.clone(), running.clone());
-            let done = tokio::task::spawn_blocking(move || ruler.evaluate(&entry, open, due.at_ms)).await;
-            if let Err(e) = done {
-                tracing::error!(component = "ruler", group = running.name, file = running.file, error = %e, "evaluating a group failed");
-            }
-        }
-    }
-
-    fn evaluate(&self, running: &Running, tenancy: Tenancy, at_ms: i64) {
-        let begun = Instant::now();
-        let stopwatch = || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let limits = self.tenants.limits(&running.tenant);
-        let disabled = limits.ruler_remote_write_disabled || !self.writer.is_enabled();
-        let evaluator = EngineEvaluator {
-            queries: &self.queries,
-            tenancy,
-            tenant: &running.tenant,
-            limits,
-            metrics: &self.metrics,
-        };
-        let mut sink = RemoteSink { writer: &self.writer, tenant: &running.tenant, disabled };
-        let mut group = running.group.lock();
-        let report = group.evaluate(at_ms, &evaluator, &self.expander, &mut sink, &stopwatch);
-        drop(group);
-        let labels = [running.tenant.as_str(), running.key.as_str()];
-        for rule in &report.rules {
-            if let Some(error) = &rule.error
-                && !rule.cancelled
-            {
-                self.metrics.failures.with(&labels).inc();
-                tracing::warn!(
-                    component = "ruler",
-                    tenant = running.tenant,
-                    file = running.file,
-                    group = running.name,
-                    err = error,
-                    "evaluating rule failed"
-                );
-            }
-        }
-        self.metrics.evaluations.with(&labels).add(report.rules.len() as u64);
-        self.metrics.samples.with(&labels).set(report.samples as f64);
-        self.changed.store(true, Ordering::Relaxed);
-        self.notifier.send(report.alerts);
+    fn manager(&self, tenant: &str) -> Arc<Manager> {
+        let settings = Settings { component: "ruler", tenant: Some(tenant.to_owned()), ..Settings::default() };
+        let backend = TenantBackend { tenant: tenant.to_owned(), host: self.host.clone(), runtime: Handle::current() };
+        Manager::new(settings, Arc::new(backend), self.metrics.clone(), self.state.clone(), self.stop.clone())
     }
 
     /// Whether a tenant may have a group beside those it has.
@@ -386,7 +215,7 @@ impl Ruler {
         group: &RuleGroup,
         known: &Namespaces,
     ) -> Result<(), LimitError> {
-        let limits = self.tenants.limits(tenant);
+        let limits = self.host.tenants.limits(tenant);
         let (limit, actual) = (limits.ruler_max_rules_per_rule_group, group.rules.len());
         if limit > 0 && actual > limit {
             return Err(LimitError::Rules { limit, actual });
@@ -407,100 +236,40 @@ impl Ruler {
         keep_group: impl Fn(&str, &str) -> bool,
         keep: impl Fn(&RuleKind) -> bool,
     ) -> RulesData {
-        let groups = self.groups.lock();
-        let groups = groups
-            .get(tenant)
-            .into_iter()
-            .flatten()
-            .filter(|running| keep_group(&running.file, &running.name))
-            .map(|running| GroupJson::new(&running.group.lock(), true, &keep))
-            .collect();
-        RulesData { groups, group_next_token: None }
+        match self.manager_of(tenant) {
+            Some(manager) => manager.data(true, keep_group, keep),
+            None => RulesData { groups: Vec::new(), group_next_token: None },
+        }
     }
 
     /// The active alerts of a tenant in the API's form.
     pub(crate) fn alerts(&self, tenant: &str) -> Vec<AlertJson> {
-        let groups = self.groups.lock();
-        let of_group = |running: &Arc<Running>| {
-            let group = running.group.lock();
-            let alerts = group.rules().filter_map(|(kind, _)| match kind {
-                RuleKind::Alert(rule) => Some(AlertJson::of_rule(rule)),
-                RuleKind::Record(_) => None,
-            });
-            alerts.flatten().collect::<Vec<_>>()
-        };
-        groups.get(tenant).into_iter().flatten().flat_map(of_group).collect()
+        self.manager_of(tenant).map(|manager| manager.alerts()).unwrap_or_default()
     }
 
-    fn collect(&self, out: &mut Vec<Family>) {
-        let gauge = |name: &'static str, help: &'static str| Family::new(name, help, MetricKind::Gauge);
-        let mut interval = gauge("loki_prometheus_rule_group_interval_seconds", "The interval of a rule group.");
-        let mut rules = gauge("loki_prometheus_rule_group_rules", "The number of rules.");
-        let mut last = gauge(
-            "loki_prometheus_rule_group_last_evaluation_timestamp_seconds",
-            "The timestamp of the last rule group evaluation in seconds.",
-        );
-        let mut duration = gauge(
-            "loki_prometheus_rule_group_last_duration_seconds",
-            "The duration of the last rule group evaluation.",
-        );
-        for running in self.groups.lock().values().flatten() {
-            let group = running.group.lock();
-            let labels = || {
-                vec![("user".into(), running.tenant.clone().into()), ("rule_group".into(), running.key.clone().into())]
-            };
-            interval.push(labels(), group.interval_ms as f64 / 1000.0);
-            rules.push(labels(), group.rules().count() as f64);
-            let (at, took) = group.last_evaluation();
-            last.push(labels(), at.map_or(0.0, |ms| ms as f64 / 1000.0));
-            duration.push(labels(), took as f64 / 1e9);
-        }
-        out.extend([interval, rules, last, duration]);
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.config.storage.dir.join(STATE_FILE)
-    }
-
-    fn read_state(&self) -> State {
-        let path = self.state_path();
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| {
-                tracing::warn!(component = "ruler", file = %path.display(), error = %e, "the kept state of alerts cannot be read");
-                State::new()
-            }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => State::new(),
-            Err(e) => {
-                tracing::warn!(component = "ruler", file = %path.display(), error = %e, "the kept state of alerts cannot be read");
-                State::new()
-            }
-        }
+    fn manager_of(&self, tenant: &str) -> Option<Arc<Manager>> {
+        self.managers.lock().get(tenant).cloned()
     }
 
     /// Writes what alerts know when it has changed. Blocking.
-    pub(crate) fn save(&self) {
-        if !self.changed.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let mut state = self.kept.lock().clone();
-        for (tenant, groups) in self.groups.lock().iter() {
-            let snapshots = groups.iter().map(|running| (running.key.clone(), running.group.lock().snapshot()));
-            state.insert(tenant.clone(), snapshots.collect());
-        }
-        let path = self.state_path();
-        let written = serde_json::to_vec(&state)
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| kit::files::write_atomic(&path, &bytes));
-        if let Err(e) = written {
-            self.changed.store(true, Ordering::Relaxed);
-            tracing::error!(component = "ruler", file = %path.display(), error = %e, "the state of alerts cannot be kept");
-        }
+    fn save(&self) {
+        self.state.save(|| {
+            let mut state = self.kept.lock().clone();
+            state.extend(self.managers.lock().iter().map(|(tenant, manager)| (tenant.clone(), manager.snapshots())));
+            state
+        });
+    }
+
+    /// Keeps the files small that samples wait in, about once a second. Blocking.
+    pub(crate) fn maintain(&self) {
+        self.save();
+        self.host.writer.maintain();
     }
 
     /// Keeps what a stop would lose. Blocking; called when nothing is evaluated any more.
     pub(crate) fn close(&self) {
         self.save();
-        self.writer.save();
+        self.host.writer.save();
     }
 }
 

@@ -1,69 +1,100 @@
-//! Samples of rules on their way to metrics servers: one queue and one task for each of them.
+//! Samples of rules on their way to metrics servers: one journal on disk and one task for each of them.
 //!
-//! What cannot be delivered is tried again with growing pauses for as long as it is remembered; answers that say the samples
-//! themselves are wrong (4xx, save 429) end the tries. Queues are bounded: the oldest batches go first. What is queued when
-//! the server stops is kept in a file and sent after the next start.
+//! A sample that a rule has made survives a crash from then on; how far a server has everything is kept beside the journal, so a
+//! restart goes on there. What was on its way in a crash is sent again, which servers take as the duplicates they are.
+//!
+//! What cannot be delivered is tried again with growing pauses, until it is older than `ruler.wal.max_age`; answers that say
+//! the samples themselves are wrong (4xx, save 429) end the tries. When too much waits, the oldest goes first.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use alerting::{OutputSample, SampleValue};
 use axum::http::{HeaderName, HeaderValue};
+use disk::{Journal, JournalOptions, Place, RealFiles};
 use kit::Shutdown;
 use kit::client::{Client, ClientError, Request};
 use kit::log::Limiter;
 use kit::metrics::{Counter, Registry, Vector};
+use kit::percent;
 use kit::relabel::process;
+use kit::time::now_ms;
 use model::Labels;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wire::remote_write::RequestWriter;
 
 use crate::config::{RemoteWriteClient, RulerConfig};
 use crate::tenants::TENANT_HEADER;
 
-/// Most samples that wait for a server.
-const MAX_WAITING: usize = 1 << 20;
+const JOURNAL: JournalOptions = JournalOptions { segment_bytes: 1 << 20, max_bytes: 1 << 30 };
+/// Bytes of batches that are read at once.
+const READ_BYTES: usize = 1 << 20;
+/// Kind of the journal's records.
+const BATCH: u8 = 1;
 
 /// Samples of one tenant for one request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Batch {
     tenant: String,
+    /// When it was made.
+    made_ms: i64,
+    samples: u32,
     /// The encoded and compressed message.
-    #[serde(with = "bytes_as_base64")]
     body: Vec<u8>,
-    samples: usize,
 }
 
-mod bytes_as_base64 {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&STANDARD.encode(bytes))
+impl Batch {
+    /// As a record: `made_ms` (i64), `samples` (u32), bytes of the tenant's name (u8), the name, the body; little-endian.
+    fn encode(&self) -> Vec<u8> {
+        let tenant = self.tenant.as_bytes();
+        let mut record = Vec::with_capacity(13 + tenant.len() + self.body.len());
+        record.extend_from_slice(&self.made_ms.to_le_bytes());
+        record.extend_from_slice(&self.samples.to_le_bytes());
+        // The longest name of a tenant is shorter than that.
+        record.push(u8::try_from(tenant.len()).unwrap_or(0));
+        record.extend_from_slice(tenant);
+        record.extend_from_slice(&self.body);
+        record
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
-        STANDARD.decode(String::deserialize(d)?).map_err(serde::de::Error::custom)
+    fn decode(record: &[u8]) -> Option<Self> {
+        let (made_ms, rest) = record.split_first_chunk()?;
+        let (samples, rest) = rest.split_first_chunk()?;
+        let (tenant_len, rest) = rest.split_first()?;
+        let (tenant, body) = rest.split_at_checked(usize::from(*tenant_len))?;
+        Some(Self {
+            tenant: std::str::from_utf8(tenant).ok()?.to_owned(),
+            made_ms: i64::from_le_bytes(*made_ms),
+            samples: u32::from_le_bytes(*samples),
+            body: body.to_vec(),
+        })
     }
 }
 
-#[derive(Default)]
-struct Waiting {
-    batches: VecDeque<Batch>,
-    samples: usize,
+/// Rules cannot write as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteWriteError {
+    /// A server, or the Alertmanagers, cannot be reached like that.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// What waits cannot be kept.
+    #[error("ruler.wal.dir: {0}")]
+    Journal(#[from] disk::Error),
 }
 
 struct Target {
     config: RemoteWriteClient,
     client: Client,
-    waiting: Mutex<Waiting>,
+    journal: Journal,
+    /// How far the server has everything, and how much of it the file says.
+    place: Mutex<(Place, Place)>,
+    place_file: PathBuf,
     arrived: Notify,
-    file: PathBuf,
+    max_age_ms: i64,
+    trouble: Limiter,
 }
 
 struct Metrics {
@@ -80,21 +111,27 @@ pub(crate) struct RemoteWriter {
 }
 
 impl RemoteWriter {
+    /// Opens the journals. Blocking.
+    ///
     /// # Errors
-    /// When a server cannot be reached as configured.
-    pub(crate) fn new(config: &RulerConfig, registry: &Registry) -> Result<Arc<Self>, ClientError> {
+    /// When a server cannot be reached as configured, or its journal cannot be opened.
+    pub(crate) fn new(config: &RulerConfig, registry: &Registry) -> Result<Arc<Self>, RemoteWriteError> {
         let mut targets = Vec::new();
         for client in &config.remote_write {
-            let name: String = client.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            let target = Target {
+            let dir = config.wal_dir.join(format!("remote-{}", percent::encode(&client.name)));
+            let journal = Journal::open(Arc::new(RealFiles), dir.clone(), JOURNAL)?;
+            let place_file = dir.join("place.json");
+            let place = read_place(&place_file);
+            targets.push(Arc::new(Target {
                 client: Client::new(&client.http, concat!("foursight-logs/", env!("CARGO_PKG_VERSION")))?,
                 config: client.clone(),
-                waiting: Mutex::default(),
+                journal,
+                place: Mutex::new((place, place)),
+                place_file,
                 arrived: Notify::new(),
-                file: config.wal_dir.join(format!("{name}.pending.json")),
-            };
-            target.read_file();
-            targets.push(Arc::new(target));
+                max_age_ms: i64::try_from(config.wal_max_age.as_millis()).unwrap_or(i64::MAX),
+                trouble: Limiter::new(Duration::from_secs(60)),
+            }));
         }
         let labels: &[&'static str] = &["remote_name"];
         let metrics = Metrics {
@@ -127,7 +164,7 @@ impl RemoteWriter {
         !self.targets.is_empty()
     }
 
-    /// Queues samples for all servers.
+    /// Keeps samples for all servers; when this returns they survive a crash. Blocking.
     pub(crate) fn put(&self, tenant: &str, samples: &[OutputSample]) {
         for target in &self.targets {
             for part in samples.chunks(target.config.batch) {
@@ -139,11 +176,16 @@ impl RemoteWriter {
                     message.series(labels.iter(), |values| values.sample(sample.timestamp_ms, value));
                     count += 1;
                 }
-                if count > 0 {
-                    let body = wire::compress::snappy_encode(&message.finish());
-                    let dropped = target.put(Batch { tenant: tenant.to_owned(), body, samples: count });
-                    self.metrics.dropped.with(&[&target.config.name]).add(dropped as u64);
+                if count == 0 {
+                    continue;
                 }
+                let body = wire::compress::snappy_encode(&message.finish());
+                let batch = Batch { tenant: tenant.to_owned(), made_ms: now_ms(), samples: count, body };
+                if let Err(e) = target.journal.append(BATCH, &batch.encode()) {
+                    self.metrics.dropped.with(&[&target.config.name]).add(u64::from(count));
+                    target.complain(&e, "samples of rules cannot be kept");
+                }
+                target.arrived.notify_one();
             }
         }
     }
@@ -157,9 +199,19 @@ impl RemoteWriter {
         }
     }
 
-    /// Keeps what is still queued for the next start. Blocking.
+    /// Housekeeping, about once a second: recovers a journal that failed, deletes what was delivered. Blocking.
+    pub(crate) fn maintain(&self) {
+        for target in &self.targets {
+            let place = target.place.lock().1;
+            if let Err(e) = target.journal.maintain([place]) {
+                target.complain(&e, "the journal of samples of rules is in trouble");
+            }
+        }
+    }
+
+    /// Keeps how far the servers have everything. Blocking.
     pub(crate) fn save(&self) {
-        self.targets.iter().for_each(|target| target.write_file());
+        self.targets.iter().for_each(|target| target.save_place());
     }
 }
 
@@ -171,72 +223,123 @@ fn relabelled(labels: &Labels, target: &Target) -> Option<Labels> {
     }
 }
 
-impl Target {
-    /// Queues a batch; returns how many samples had to go for it.
-    fn put(&self, batch: Batch) -> usize {
-        let mut waiting = self.waiting.lock();
-        let mut dropped = 0;
-        waiting.samples += batch.samples;
-        waiting.batches.push_back(batch);
-        while waiting.samples > MAX_WAITING
-            && let Some(oldest) = waiting.batches.pop_front()
-        {
-            waiting.samples -= oldest.samples;
-            dropped += oldest.samples;
+fn read_place(file: &Path) -> Place {
+    match std::fs::read(file).map(|bytes| serde_json::from_slice(&bytes)) {
+        Ok(Ok(place)) => place,
+        // All that is there is sent once more.
+        Ok(Err(e)) => {
+            tracing::warn!(component = "ruler", file = %file.display(), error = %e, "how far samples of rules were delivered cannot be read");
+            Place::default()
         }
-        drop(waiting);
-        self.arrived.notify_one();
-        dropped
+        Err(_) => Place::default(),
     }
+}
 
-    async fn run(&self, metrics: &Metrics, add_tenant: bool, stop: &Shutdown) {
-        let limiter = Limiter::new(Duration::from_secs(60));
-        let name = self.config.name.as_str();
-        let mut pause = self.config.min_backoff;
+/// How an attempt to deliver ended.
+enum Outcome {
+    Taken,
+    Refused(String),
+    Again(String),
+}
+
+impl Target {
+    async fn run(self: Arc<Self>, metrics: &Metrics, add_tenant: bool, stop: &Shutdown) {
         loop {
-            let next = self.waiting.lock().batches.front().cloned();
-            let Some(batch) = next else {
+            let worker = self.clone();
+            let batches = match tokio::task::spawn_blocking(move || worker.read()).await {
+                Ok(Ok(batches)) => batches,
+                failed => {
+                    match failed {
+                        Ok(Err(e)) => self.complain(&e, "samples of rules cannot be read back"),
+                        other => self.complain(&format!("{:?}", other.err()), "samples of rules cannot be read back"),
+                    }
+                    if !stop.sleep(Duration::from_secs(1)).await {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            if batches.is_empty() {
                 tokio::select! {
                     () = self.arrived.notified() => continue,
                     () = stop.triggered() => return,
                 }
-            };
-            let problem = match self.client.send(self.request(&batch, add_tenant)).await {
-                Ok(answer) if answer.status.is_success() => {
-                    self.took(&batch);
-                    metrics.sent.with(&[name]).add(batch.samples as u64);
-                    pause = self.config.min_backoff;
-                    continue;
+            }
+            for (batch, end) in batches {
+                if !self.deliver(&batch, metrics, add_tenant, stop).await {
+                    return;
                 }
-                Ok(answer) if answer.status.is_client_error() && answer.status.as_u16() != 429 => {
-                    self.took(&batch);
-                    metrics.failed.with(&[name]).add(batch.samples as u64);
-                    let status = answer.status.as_u16();
-                    tracing::error!(
-                        component = "ruler",
-                        remote = name,
-                        status,
-                        err = answer.excerpt(),
-                        "samples of rules were refused"
-                    );
-                    continue;
+                self.place.lock().0 = end;
+            }
+        }
+    }
+
+    /// The batches that come next, each with the place behind it. Blocking.
+    fn read(&self) -> Result<Vec<(Batch, Place)>, disk::Error> {
+        self.save_place();
+        let from = self.place.lock().0;
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        let report = self.journal.read(from, &mut |record| {
+            // The checksum was right: what cannot be understood is of another version, and nothing to wait for.
+            if record.kind == BATCH
+                && let Some(batch) = Batch::decode(record.payload)
+            {
+                batches.push((batch, record.end));
+            }
+            bytes += record.payload.len();
+            if bytes >= READ_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if report.lost {
+            self.complain(&"too much was waiting", "the oldest samples of rules were not delivered");
+        }
+        match batches.last_mut() {
+            Some((_, end)) => *end = report.next,
+            None => self.place.lock().0 = report.next,
+        }
+        Ok(batches)
+    }
+
+    /// Sends a batch until that has come to an end; false if the server stops before.
+    async fn deliver(&self, batch: &Batch, metrics: &Metrics, add_tenant: bool, stop: &Shutdown) -> bool {
+        let name = self.config.name.as_str();
+        let samples = u64::from(batch.samples);
+        let mut pause = self.config.min_backoff;
+        loop {
+            if self.max_age_ms > 0 && now_ms().saturating_sub(batch.made_ms) > self.max_age_ms {
+                metrics.dropped.with(&[name]).add(samples);
+                self.complain(&"they are older than ruler.wal.max_age", "samples of rules were not delivered");
+                return true;
+            }
+            match self.send(batch, add_tenant).await {
+                Outcome::Taken => {
+                    metrics.sent.with(&[name]).add(samples);
+                    return true;
                 }
-                Ok(answer) => format!("{} {}", answer.status, answer.excerpt()),
-                Err(e) => e.to_string(),
-            };
-            if let Some(held_back) = limiter.allow(name) {
-                tracing::warn!(
-                    component = "ruler",
-                    remote = name,
-                    err = problem,
-                    held_back,
-                    "samples of rules cannot be delivered, trying again"
-                );
+                Outcome::Refused(reason) => {
+                    metrics.failed.with(&[name]).add(samples);
+                    tracing::error!(component = "ruler", remote = name, err = reason, "samples of rules were refused");
+                    return true;
+                }
+                Outcome::Again(problem) => {
+                    self.complain(&problem, "samples of rules cannot be delivered, trying again");
+                }
             }
             if !stop.sleep(pause).await {
-                return;
+                return false;
             }
             pause = (pause * 2).min(self.config.max_backoff).max(self.config.min_backoff);
+        }
+    }
+
+    async fn send(&self, batch: &Batch, add_tenant: bool) -> Outcome {
+        match self.client.send(self.request(batch, add_tenant)).await {
+            Ok(answer) if answer.status.is_success() => Outcome::Taken,
+            Ok(answer) => {
+                let text = format!("{} {}", answer.status, answer.excerpt());
+                let is_final = answer.status.is_client_error() && answer.status.as_u16() != 429;
+                if is_final { Outcome::Refused(text) } else { Outcome::Again(text) }
+            }
+            Err(e) => Outcome::Again(e.to_string()),
         }
     }
 
@@ -256,43 +359,46 @@ impl Target {
         }
     }
 
-    /// Forgets the first batch, unless the bound of the queue has done so already.
-    fn took(&self, batch: &Batch) {
-        let mut waiting = self.waiting.lock();
-        if waiting.batches.front().is_some_and(|first| first.body == batch.body) {
-            waiting.batches.pop_front();
-            waiting.samples -= batch.samples;
+    fn save_place(&self) {
+        let (place, saved) = *self.place.lock();
+        if place == saved {
+            return;
+        }
+        let written = serde_json::to_vec(&place)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| kit::files::write_atomic(&self.place_file, &bytes));
+        match written {
+            Ok(()) => self.place.lock().1 = place,
+            Err(e) => self.complain(&e, "how far samples of rules were delivered cannot be kept"),
         }
     }
 
-    fn read_file(&self) {
-        let Ok(bytes) = std::fs::read(&self.file) else { return };
-        match serde_json::from_slice::<VecDeque<Batch>>(&bytes) {
-            Ok(batches) => {
-                let samples = batches.iter().map(|batch| batch.samples).sum();
-                *self.waiting.lock() = Waiting { batches, samples };
-            }
-            Err(e) => {
-                tracing::error!(component = "ruler", file = %self.file.display(), error = %e, "samples of rules that were not delivered cannot be read");
-            }
+    fn complain(&self, problem: &dyn std::fmt::Display, message: &'static str) {
+        if let Some(held_back) = self.trouble.allow(message) {
+            tracing::warn!(
+                component = "ruler",
+                remote = self.config.name,
+                err = %problem,
+                held_back,
+                "{message}"
+            );
         }
     }
+}
 
-    fn write_file(&self) {
-        let batches = std::mem::take(&mut self.waiting.lock().batches);
-        let written = if batches.is_empty() {
-            match std::fs::remove_file(&self.file) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-                _ => Ok(()),
-            }
-        } else {
-            let dir = self.file.parent().map(PathBuf::from).unwrap_or_default();
-            std::fs::create_dir_all(dir)
-                .and_then(|()| serde_json::to_vec(&batches).map_err(std::io::Error::other))
-                .and_then(|bytes| kit::files::write_atomic(&self.file, &bytes))
-        };
-        if let Err(e) = written {
-            tracing::error!(component = "ruler", file = %self.file.display(), error = %e, "samples of rules that were not delivered cannot be kept");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_come_back_from_their_records() {
+        let batch = Batch { tenant: "team-a".into(), made_ms: -1, samples: 7, body: vec![1, 2, 3] };
+        let record = batch.encode();
+        assert_eq!(Batch::decode(&record), Some(batch.clone()));
+        for len in 0..19 {
+            assert_eq!(Batch::decode(&record[..len]), None, "{len}");
         }
+        assert_eq!(Batch::decode(&record[..19]), Some(Batch { body: Vec::new(), ..batch }));
+        assert_eq!(Batch::decode(&[0xff; 40]), None);
     }
 }

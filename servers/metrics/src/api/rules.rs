@@ -54,8 +54,11 @@ pub(super) async fn rules(State(app): State<Arc<App>>, request: Request) -> Answ
             selectors.is_empty() || selectors.iter().any(|matchers| matchers.iter().all(|m| m.matches_labels(&labels)));
         kind_fits && selected && one_of("rule_name[]", rule.name())
     };
-    let mut data =
-        app.rules.data(!exclude_alerts, |file, group| one_of("file[]", file) && one_of("rule_group[]", group), keep);
+    let mut data = app.rules.manager.data(
+        !exclude_alerts,
+        |file, group| one_of("file[]", file) && one_of("rule_group[]", group),
+        keep,
+    );
     if !selectors.is_empty() || params.has("rule_name[]") || !kind.is_empty() {
         data.groups.retain(|group| !group.rules.is_empty());
     }
@@ -87,11 +90,11 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// Active alerts.
 pub(super) async fn alerts(State(app): State<Arc<App>>) -> Answer {
-    Ok(success_of(&json!({"alerts": app.rules.alerts()})))
+    Ok(success_of(&json!({"alerts": app.rules.manager.alerts()})))
 }
 
 /// Receivers of alerts.
 pub(super) async fn alertmanagers(State(app): State<Arc<App>>) -> Answer {
-    let active: Vec<_> = app.notifier.alertmanagers().into_iter().map(|url| json!({"url": url})).collect();
+    let active: Vec<_> = app.notifier.queue.urls().into_iter().map(|url| json!({"url": url})).collect();
     Ok(success_of(&json!({"activeAlertmanagers": active, "droppedAlertmanagers": []})))
 }

@@ -116,8 +116,8 @@ impl SendMetrics {
                 "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch.",
             ),
             newest_ms: Arc::default(),
-            counters: COUNTERS.iter().map(|(name, help)| (*name, r.counter_vec(name, help, PEER))).collect(),
-            gauges: GAUGES.iter().map(|(name, help)| (*name, r.gauge_vec(name, help, PEER))).collect(),
+            counters: COUNTERS.iter().map(|&(name, help)| (name, r.counter_vec(name, help, PEER))).collect(),
+            gauges: GAUGES.iter().map(|&(name, help)| (name, r.gauge_vec(name, help, PEER))).collect(),
             dropped: r.counter_vec(
                 "prometheus_remote_storage_samples_dropped_total",
                 "Total number of samples which were dropped after being read from the WAL before being sent via remote write, either via relabelling, due to being too old or unintentionally because of an unknown reference ID.",

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use disk::Place;
 use kit::Shutdown;
 use kit::metrics::Registry;
 use model::Labels;
@@ -24,7 +25,7 @@ use wire::Native;
 use wire::remote_write::{Metadata, RequestWriter, RequestWriterV2, Sample};
 
 use crate::config::Config;
-use journal::{Journal, Position, RecordKind};
+use journal::{Journal, RecordKind};
 use metrics::SendMetrics;
 use queue::{Queue, QueueSettings};
 
@@ -209,7 +210,7 @@ impl Outbox {
     /// Housekeeping, about once a second: recovers a journal that failed, drops what every peer has. Blocking.
     pub fn maintain(&self) {
         let Some(journal) = self.journal.lock().clone() else { return };
-        let positions: Vec<Position> = self.queues.lock().values().map(|running| running.queue.position()).collect();
+        let positions: Vec<Place> = self.queues.lock().values().map(|running| running.queue.position()).collect();
         if let Err(e) = journal.maintain(&positions, self.is_active())
             && let Some(more) = self.trouble.allow(&e.to_string())
         {

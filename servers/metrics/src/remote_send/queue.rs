@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use disk::Place;
 use kit::Shutdown;
 use kit::client::{Client, Request};
 use kit::relabel::{Rule, process};
@@ -20,7 +21,7 @@ use wire::remote_write::{
     Item, Limits, Metadata, Request as Message, RequestWriter, RequestWriterV2, Sample, SeriesValue, Version,
 };
 
-use super::journal::{Entry, Journal, Position, RecordKind};
+use super::journal::{Entry, Journal, RecordKind};
 use super::metrics::{PeerMetrics, SendMetrics};
 use crate::config::{RemoteWriteConfig, WriteMessage};
 use crate::remote::family;
@@ -71,7 +72,7 @@ pub(super) struct Queue {
     journal: Arc<Journal>,
     db: Arc<Db>,
     metrics: PeerMetrics,
-    position: Mutex<Position>,
+    position: Mutex<Place>,
     file: PathBuf,
 }
 
@@ -131,11 +132,11 @@ impl Queue {
     }
 
     /// How far the peer has everything.
-    pub(super) fn position(&self) -> Position {
+    pub(super) fn position(&self) -> Place {
         *self.position.lock()
     }
 
-    fn remember(&self, position: Position) {
+    fn remember(&self, position: Place) {
         *self.position.lock() = position;
         let written = serde_json::to_vec(&position)
             .map_err(std::io::Error::other)
@@ -216,7 +217,7 @@ impl Queue {
     }
 
     /// A stretch of the journal, relabelled and spread over the shards; the place behind it; its bytes. `None`: it could not be read.
-    async fn read(self: &Arc<Self>, shards: usize) -> Option<(Vec<Outgoing>, Position, usize)> {
+    async fn read(self: &Arc<Self>, shards: usize) -> Option<(Vec<Outgoing>, Place, usize)> {
         let queue = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let from = queue.position();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use alerting::rules::{ForStateQuery, ForStateSeries};
-use alerting::{OutputSample, QueryError, Rejected, Sample, SampleValue};
+use alerting::rules::{ForStateQuery, ForStateSeries, OutgoingAlert};
+use alerting::{Evaluator, OutputSample, QueryError, Rejected, Sample, SampleValue};
 use model::{Labels, MatchOp, Matcher, SampleColumns, SelectHints};
 use promql::Value;
+use ruler::{Backend, GroupName, Session};
 use tsdb::{NativeHistogram, Reason};
 
-use super::manager::{Backend, GroupName};
+use super::Notifier;
 use crate::ingest::Store;
 use crate::queries::Queries;
 
@@ -16,12 +17,18 @@ use crate::queries::Queries;
 pub struct StoreBackend {
     queries: Arc<Queries>,
     db: Store,
+    notifier: Arc<Notifier>,
+}
+
+struct GroupSession<'a> {
+    backend: &'a StoreBackend,
+    group: GroupName<'a>,
 }
 
 impl StoreBackend {
-    /// A backend over an engine and a store.
-    pub fn new(queries: Arc<Queries>, db: Store) -> Self {
-        Self { queries, db }
+    /// A backend over an engine and a store that tells a notifier.
+    pub fn new(queries: Arc<Queries>, db: Store, notifier: Arc<Notifier>) -> Self {
+        Self { queries, db, notifier }
     }
 }
 
@@ -47,17 +54,29 @@ pub(super) fn samples(value: Value) -> Result<Vec<Sample>, QueryError> {
 }
 
 impl Backend for StoreBackend {
-    fn query(&self, group: GroupName<'_>, expr: &str, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
-        let output = self.queries.run_rule(group, expr, at_ms).map_err(|e| QueryError {
+    fn open<'a>(&'a self, group: GroupName<'a>) -> Result<Box<dyn Session + 'a>, QueryError> {
+        Ok(Box::new(GroupSession { backend: self, group }))
+    }
+
+    fn send(&self, alerts: Vec<OutgoingAlert>) {
+        self.notifier.queue.send(alerts);
+    }
+}
+
+impl Evaluator for GroupSession<'_> {
+    fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
+        let output = self.backend.queries.run_rule(self.group, expr, at_ms).map_err(|e| QueryError {
             cancelled: e.kind() == promql::QueryErrorKind::Cancelled,
             message: e.to_string(),
         })?;
         samples(output.value)
     }
+}
 
+impl Session for GroupSession<'_> {
     fn append(&self, samples: &[OutputSample]) -> Result<Vec<Rejected>, QueryError> {
         let failed = |e: tsdb::Error| QueryError::new(e.to_string());
-        let mut appender = self.db.appender().map_err(failed)?;
+        let mut appender = self.backend.db.appender().map_err(failed)?;
         let mut rejected = Vec::new();
         for (index, sample) in samples.iter().enumerate() {
             let series = match appender.resolve(&sample.labels) {
@@ -93,7 +112,7 @@ impl Backend for StoreBackend {
             );
             rejected.push(Rejected { index, message: refusal.to_string(), expected });
         }
-        self.db.outbox().offer(|parcel| {
+        self.backend.db.outbox().offer(|parcel| {
             for (index, sample) in samples.iter().enumerate() {
                 if rejected.iter().any(|rejected| rejected.index == index) {
                     continue;
@@ -119,7 +138,7 @@ impl Backend for StoreBackend {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| failed(&e))?;
         let hints = SelectHints { start_ms: query.min_ms, end_ms: query.max_ms, ..SelectHints::default() };
-        let selection = self.queries.source().select(&matchers, &hints).map_err(|e| failed(&e))?;
+        let selection = self.backend.queries.source().select(&matchers, &hints).map_err(|e| failed(&e))?;
         let mut columns = SampleColumns::new();
         let mut found = Vec::new();
         for index in 0..selection.len() {

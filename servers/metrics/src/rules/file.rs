@@ -83,32 +83,7 @@ pub fn parse(text: &str, options: RuleOptions<'_>) -> Result<RuleFile, Vec<Confi
     };
     let parse = |expr: &str| (options.canonical)(expr).map(|_| ());
     let checks = RuleChecks { names, parse: &parse, expander: &TemplateExpander::new() };
-    let Err(problems) = file.validate(&checks) else { return Ok(file) };
-    Err(problems
-        .into_iter()
-        .map(|problem| {
-            let rule = problem.rule.as_ref().map(|(index, _)| *index);
-            let place = place(&tree, problem.group_index, rule, problem.field);
-            match place {
-                Some(node) => ConfigError::at(node, problem.to_string()),
-                None => ConfigError::plain(problem.to_string()),
-            }
-        })
-        .collect())
-}
-
-/// The node that a problem is about.
-fn place<'a>(tree: &'a Node, group: usize, rule: Option<usize>, field: Option<&str>) -> Option<&'a Node> {
-    let item = |node: &'a Node, key: &str, at: usize| match &node.get(key)?.kind {
-        Kind::Sequence(items) => items.get(at),
-        _ => None,
-    };
-    let group = item(tree, "groups", group)?;
-    let node = match rule {
-        Some(rule) => item(group, "rules", rule).unwrap_or(group),
-        None => group,
-    };
-    Some(field.and_then(|field| node.get(field)).unwrap_or(node))
+    ruler::check::check(&file, Some(&tree), &checks).map(|()| file)
 }
 
 fn drop_unknown(tree: &mut Node) {
