@@ -41,5 +41,5 @@ pub use log::LogColumns;
 pub use log_source::{Direction, LogSelect, LogSelection, LogSource, LogUnit};
 pub use matcher::{MatchOp, Matcher};
 pub use regex::{GoRegex, RegexError};
-pub use sample::{STALE_NAN, SampleColumns, is_stale};
+pub use sample::{STALE_NAN, SampleColumns, SampleValue, VectorSample, is_stale};
 pub use series_source::{LabelQuery, SelectHints, Selection, SeriesSource};

@@ -1,7 +1,7 @@
 //! Recording and alerting rules: groups from files, each evaluated by its own task on its schedule.
 //!
 //! [`manager`] runs groups, [`mod@file`] reads them, [`backend`] evaluates and stores with this server's engine and store,
-//! [`Notifier`] takes alerts to Alertmanagers, [`unit_test`] runs rules on made-up data.
+//! [`Notifier`] takes alerts to Alertmanagers.
 //!
 //! A reload keeps groups that did not change, and hands the alerts of changed ones over. What alerts know (since when they are
 //! pending, when they were sent) is kept in a file beside the store, so that a restart goes on where the server stopped;
@@ -11,7 +11,6 @@ pub mod backend;
 pub mod file;
 pub mod manager;
 mod notifier;
-pub mod unit_test;
 
 pub use backend::StoreBackend;
 pub use file::{GroupSettings, RuleOptions};
