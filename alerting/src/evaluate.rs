@@ -4,44 +4,8 @@
 //! Both are called from within [`crate::rules::Group::evaluate`], rule after rule, so that a rule sees what the rules
 //! before it wrote.
 
-use std::sync::Arc;
-
-use model::{FloatHistogram, Labels};
-
-/// What one series of an expression's result holds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SampleValue {
-    /// A float; [`model::STALE_NAN`] ends a series.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<FloatHistogram>),
-}
-
-impl SampleValue {
-    /// The float, 0 for a histogram: what an alert shows as its value.
-    pub fn as_float(&self) -> f64 {
-        match self {
-            Self::Float(value) => *value,
-            Self::Histogram(_) => 0.0,
-        }
-    }
-}
-
-/// One series of an expression's result at one time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// The series' labels, the metric name included if the expression kept it.
-    pub labels: Labels,
-    /// Its value.
-    pub value: SampleValue,
-}
-
-impl Sample {
-    /// A float sample.
-    pub fn float(labels: Labels, value: f64) -> Self {
-        Self { labels, value: SampleValue::Float(value) }
-    }
-}
+use model::Labels;
+pub use model::{SampleValue, VectorSample as Sample};
 
 /// Why an expression gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use foursight_alerting::unit_test::{RunOptions, TestFile, TestHost, TestStore};
 use foursight_alerting::{Evaluator, OutputSample, QueryError, Rejected, Sample, SampleValue};
 use model::Labels;
 use promql::promqltest::{MemorySource, SequenceValue, parse_values};
-use promql::{Engine, EngineOptions, ParserOptions, QueryContext, TimeParams, Value};
+use promql::{Engine, EngineOptions, ParserOptions, QueryContext, TimeParams};
 
 fn folder() -> Option<PathBuf> {
     let folder = match std::env::var_os("FOURSIGHT_CONFORMANCE") {
@@ -84,20 +84,7 @@ impl Evaluator for Store {
     fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
         let source = self.source.borrow();
         let output = self.engine.query(expr, &*source, TimeParams::Instant(at_ms), &QueryContext::default());
-        match output.map_err(|error| QueryError::new(error.to_string()))?.value {
-            Value::Scalar { value, .. } => Ok(vec![Sample::float(Labels::empty(), value)]),
-            Value::Vector { samples, .. } => Ok(samples
-                .into_iter()
-                .map(|sample| Sample {
-                    labels: sample.labels,
-                    value: match sample.value {
-                        promql::SampleValue::Float(value) => SampleValue::Float(value),
-                        promql::SampleValue::Histogram(histogram) => SampleValue::Histogram(histogram),
-                    },
-                })
-                .collect()),
-            _ => Err(QueryError::new("rule result is not a vector or scalar")),
-        }
+        output.and_then(|output| output.value.into_vector()).map_err(|error| QueryError::new(error.to_string()))
     }
 }
 
@@ -106,14 +93,14 @@ impl TestStore for Store {
         let mut source = self.source.borrow_mut();
         let mut rejected = Vec::new();
         for (index, sample) in samples.iter().enumerate() {
-            let OutputSample { labels, timestamp_ms, value } = sample;
-            let result = match value {
-                SampleValue::Float(value) => source.append(labels, *timestamp_ms, 0, *value),
-                SampleValue::Histogram(histogram) => source.append_histogram(labels, *timestamp_ms, 0, histogram),
-            };
+            let result = source.append_value(&sample.labels, sample.timestamp_ms, &sample.value);
             rejected.extend(result.err().map(|error| Rejected { index, message: error.to_string(), expected: true }));
         }
         Ok(rejected)
+    }
+
+    fn dump(&self, _start_ms: i64, end_ms: i64) -> Result<String, QueryError> {
+        self.query("{__name__=~'.+'}", end_ms).map(|samples| format!("{samples:?}"))
     }
 }
 
@@ -138,13 +125,8 @@ impl TestHost for Host {
     }
 
     fn parse_values(&self, text: &str) -> Result<Vec<Option<SampleValue>>, String> {
-        let value = |value| match value {
-            SequenceValue::Omitted => None,
-            SequenceValue::Float(value) => Some(SampleValue::Float(value)),
-            SequenceValue::Histogram { histogram, .. } => Some(SampleValue::Histogram(histogram)),
-        };
         let values = parse_values(text).map_err(|error| error.to_string())?;
-        Ok(values.into_iter().map(value).collect())
+        Ok(values.into_iter().map(SequenceValue::into_sample).collect())
     }
 }
 
@@ -158,7 +140,7 @@ fn run(path: &Path, selected: &dyn Fn(&str) -> bool) -> Vec<String> {
     let dir = path.parent().expect("a folder");
     let rule_files = file.rule_files.iter().map(|name| dir.join(name)).collect();
     let host = Host { rule_files, engine: Engine::new(EngineOptions::default()) };
-    match file.run(&host, RunOptions { selected, diff: false }) {
+    match file.run(&host, RunOptions { selected, ..RunOptions::default() }) {
         Ok(reports) => reports.into_iter().flat_map(|report| report.failures).collect(),
         Err(error) => vec![error],
     }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 use xxhash_rust::xxh64::Xxh64;
 
+use crate::number::quote;
+
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
@@ -284,6 +286,21 @@ impl fmt::Display for Labels {
 impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Writes a label set with the metric's name among the labels: `{__name__="up", job="node"}`.
+pub struct InBraces<'a>(pub &'a Labels);
+
+impl fmt::Display for InBraces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            let (name, value) = (if is_label_identifier(name) { name.into() } else { quote(name) }, quote(value));
+            write!(f, "{separator}{name}={value}")?;
+        }
+        f.write_str("}")
     }
 }
 

@@ -12,7 +12,8 @@
 //! assert_eq!(labels.to_string(), r#"up{job="node"}"#);
 //! ```
 //!
-//! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`] and [`histogram`] (what a series holds),
+//! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`], [`histogram`] and [`metric_kind`] (what a
+//! series holds),
 //! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`mod@index`] (from
 //! label pairs to series and back, in memory and on disk), [`mod@regex`] and [`number`] (Go's dialects of both), [`duration`].
 //!
@@ -29,6 +30,7 @@ pub mod labels;
 pub mod log;
 pub mod log_source;
 pub mod matcher;
+pub mod metric_kind;
 pub mod number;
 pub mod regex;
 pub mod sample;
@@ -40,6 +42,7 @@ pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use log::LogColumns;
 pub use log_source::{Direction, LogSelect, LogSelection, LogSource, LogUnit};
 pub use matcher::{MatchOp, Matcher};
+pub use metric_kind::MetricKind;
 pub use regex::{GoRegex, RegexError};
-pub use sample::{STALE_NAN, SampleColumns, is_stale};
+pub use sample::{STALE_NAN, SampleColumns, SampleValue, VectorSample, is_stale};
 pub use series_source::{LabelQuery, SelectHints, Selection, SeriesSource};

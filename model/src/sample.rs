@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::histogram::FloatHistogram;
+use crate::labels::Labels;
 
 /// The staleness marker: this very NaN says that a series has ended. Compare bits ([`is_stale`]), never `is_nan` alone.
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -29,6 +30,41 @@ pub fn kahan_inc(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
         compensation + ((value - total) + sum)
     };
     (total, compensation)
+}
+
+/// What one series of a query's result holds at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleValue {
+    /// A float; [`STALE_NAN`] ends a series.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+impl SampleValue {
+    /// The float, 0 for a histogram: what an alert shows as its value.
+    pub fn as_float(&self) -> f64 {
+        match self {
+            Self::Float(value) => *value,
+            Self::Histogram(_) => 0.0,
+        }
+    }
+}
+
+/// One series of a query's result at one time: an element of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSample {
+    /// The series' labels, the metric name included if the expression kept it.
+    pub labels: Labels,
+    /// Its value.
+    pub value: SampleValue,
+}
+
+impl VectorSample {
+    /// A float sample.
+    pub fn float(labels: Labels, value: f64) -> Self {
+        Self { labels, value: SampleValue::Float(value) }
+    }
 }
 
 /// Samples of one series as columns, timestamps ascending and unique over floats and histograms together.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use model::{FloatHistogram, Labels, SeriesSource};
+use model::{FloatHistogram, Labels, SeriesSource, VectorSample};
 
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
@@ -118,24 +118,6 @@ pub enum TimeParams {
     },
 }
 
-/// A float or a native histogram.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SampleValue {
-    /// A float.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<FloatHistogram>),
-}
-
-/// An element of an instant vector.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VectorSample {
-    /// Its labels.
-    pub labels: Labels,
-    /// Its value.
-    pub value: SampleValue,
-}
-
 /// A series of a matrix: samples with their times in ms, ascending.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MatrixSeries {
@@ -173,6 +155,22 @@ pub enum Value {
     },
     /// Series over time, ascending by labels.
     Matrix(Vec<MatrixSeries>),
+}
+
+impl Value {
+    /// The value as an instant vector, a number as one sample without labels: what rules take.
+    ///
+    /// # Errors
+    /// When it is a text or a matrix.
+    pub fn into_vector(self) -> Result<Vec<VectorSample>, QueryError> {
+        match self {
+            Self::Scalar { value, .. } => Ok(vec![VectorSample::float(Labels::empty(), value)]),
+            Self::Vector { samples, .. } => Ok(samples),
+            Self::String { .. } | Self::Matrix(_) => {
+                Err(QueryError::Invalid("rule result is not a vector or scalar".to_owned()))
+            }
+        }
+    }
 }
 
 /// What a query used.

@@ -1,7 +1,5 @@
 //! Numbers and label sets as Go prints them, for messages and label values.
 
-use std::fmt::Write;
-
 use model::Labels;
 use model::number::{FloatFormat, float_text, quote, write_float_precision};
 
@@ -31,14 +29,7 @@ pub(crate) fn general_digits(value: f64, digits: usize) -> String {
 
 /// `{__name__="up", job="node"}`: a label set with its name among the labels.
 pub(crate) fn label_set(labels: &Labels) -> String {
-    let mut out = String::from("{");
-    for (at, (name, value)) in labels.iter().enumerate() {
-        let separator = if at == 0 { "" } else { ", " };
-        let name = label_name(name);
-        let _ = write!(out, "{separator}{name}={}", quote(value));
-    }
-    out.push('}');
-    out
+    model::labels::InBraces(labels).to_string()
 }
 
 /// A label's name, in quotes when it needs them.

@@ -60,12 +60,12 @@ pub mod vector;
 pub use annotations::{Annotation, Annotations, Level};
 pub use ast::{Expr, ValueType};
 pub use engine::{
-    Analysis, Clock, Engine, EngineOptions, Limits, MatrixSeries, QueryContext, QueryOutput, SampleValue, Stats,
-    TimeParams, Value, VectorSample,
+    Analysis, Clock, Engine, EngineOptions, Limits, MatrixSeries, QueryContext, QueryOutput, Stats, TimeParams, Value,
 };
 pub use error::{QueryError, QueryErrorKind};
 pub use functions::{FUNCTIONS, Function, function};
 pub use json::ast_json;
+pub use model::{SampleValue, VectorSample};
 pub use parse::{ParseError, ParserOptions, Problem, parse, parse_metric, parse_selector};
 pub use plan::Plan;
 pub use pretty::pretty;

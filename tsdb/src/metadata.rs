@@ -2,57 +2,13 @@
 
 use std::collections::BTreeMap;
 
+pub use model::MetricKind;
+
 /// Metrics of which metadata is kept; of more nothing is learnt.
 pub const MAX_METADATA: usize = 100_000;
 
 /// Longest help or unit that is kept; longer ones are cut.
 pub const MAX_METADATA_LEN: usize = 4 << 10;
-
-/// The kind of a metric.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MetricKind {
-    /// Not said.
-    #[default]
-    Unknown,
-    /// Only rises, but for resets.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Buckets, sum and count of observations; classic or native.
-    Histogram,
-    /// A histogram whose counts may fall.
-    GaugeHistogram,
-    /// Quantiles, sum and count of observations.
-    Summary,
-    /// Labels that tell about something, with the value 1.
-    Info,
-    /// One of several states.
-    StateSet,
-}
-
-impl MetricKind {
-    const ALL: [(Self, &'static str); 8] = [
-        (Self::Unknown, "unknown"),
-        (Self::Counter, "counter"),
-        (Self::Gauge, "gauge"),
-        (Self::Histogram, "histogram"),
-        (Self::GaugeHistogram, "gaugehistogram"),
-        (Self::Summary, "summary"),
-        (Self::Info, "info"),
-        (Self::StateSet, "stateset"),
-    ];
-
-    /// As APIs and exposition formats write it.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, text)| text)
-    }
-
-    /// Reads [`MetricKind::as_str`] back; anything else (`untyped`, say) is [`MetricKind::Unknown`].
-    pub fn from_name(text: &str) -> Self {
-        Self::ALL.iter().find(|(_, name)| *name == text).map_or(Self::Unknown, |(kind, _)| *kind)
-    }
-}
 
 /// What is known of a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,13 +80,5 @@ mod tests {
         assert_eq!(long.help.len(), MAX_METADATA_LEN);
         assert!(table.set("b", metadata(&"ü".repeat(4_000))).is_none());
         assert_eq!(table.iter().count(), 2);
-    }
-
-    #[test]
-    fn kinds_have_names() {
-        for (kind, name) in MetricKind::ALL {
-            assert_eq!((kind.as_str(), MetricKind::from_name(name)), (name, kind));
-        }
-        assert_eq!(MetricKind::from_name("untyped"), MetricKind::Unknown);
     }
 }

@@ -153,6 +153,25 @@ pub mod serde_number_map {
     }
 }
 
+/// As [`null_default`] for a list; an item that is `null` is its type's default.
+pub fn null_items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::Deserialize<'de>,
+{
+    let items: Vec<Option<T>> = null_default(deserializer)?;
+    Ok(items.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// As [`null_default`] for a map of texts; a value that is `null` is empty.
+pub fn null_values<'de, D>(deserializer: D) -> Result<std::collections::BTreeMap<String, String>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let map: std::collections::BTreeMap<String, Option<String>> = null_default(deserializer)?;
+    Ok(map.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
+}
+
 /// `null` where a value is wanted reads as the default, as Go's decoders do. For `#[serde(deserialize_with = …)]`.
 pub fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

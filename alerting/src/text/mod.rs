@@ -13,7 +13,8 @@ mod time;
 pub use cut::{cut_bytes, cut_runes};
 pub use duration::{GoDuration, PromDuration, go_duration_text, parse_go_duration_ms};
 pub use labels::{
-    null_default, serde_by_labels, serde_float, serde_float_map, serde_label_list, serde_labels, serde_number_map,
+    null_default, null_items, null_values, serde_by_labels, serde_float, serde_float_map, serde_label_list,
+    serde_labels, serde_number_map,
 };
 pub use names::{NameScheme, escape_query, group_labels_text, label_fingerprint, quote_meta, sha256_hex};
 pub use number::plain_number;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use model::Labels;
 use model::histogram::TestNotation;
+use model::labels::InBraces;
 use model::number::{FloatFormat, float_text};
 
 use super::{AlertTest, ExprTest, TestHost};
@@ -98,65 +99,57 @@ fn histogram(host: &dyn TestHost, text: &str) -> Result<Shown, String> {
     }
 }
 
-pub(super) fn same(want: &[(Labels, Shown)], got: &[(Labels, Shown)], fuzzy: bool) -> bool {
+pub(super) fn same_samples(want: &[(Labels, Shown)], got: &[(Labels, Shown)], fuzzy: bool) -> bool {
     let equal = |(a, b): (&(Labels, Shown), &(Labels, Shown))| a.0 == b.0 && a.1.equals(&b.1, fuzzy);
     want.len() == got.len() && want.iter().zip(got).all(equal)
 }
 
-/// Something that is not as it should be.
-pub(super) struct Difference {
-    /// Where.
-    pub(super) place: String,
-    /// What should be, one text for each element.
-    pub(super) want: Vec<String>,
-    /// What is.
-    pub(super) got: Vec<String>,
-}
-
-pub(super) fn alert_lines(alerts: &[Alert]) -> Vec<String> {
-    let line =
-        |(at, (labels, annotations)): (usize, &Alert)| format!("{at}:\n  Labels:{labels}\n  Annotations:{annotations}");
-    alerts.iter().enumerate().map(line).collect()
-}
-
-pub(super) fn sample_lines(samples: &[(Labels, Shown)]) -> Vec<String> {
-    let value = |shown: &Shown| match shown {
-        Shown::Float(value) => float_text(*value, FloatFormat::Exponent).replace('e', "E"),
-        Shown::Histogram(text) => text.clone(),
-    };
-    samples.iter().map(|(labels, shown)| format!("{labels} {}", value(shown))).collect()
-}
-
-impl Difference {
-    /// Both sides, or with `diff` only the elements that one side has.
-    pub(super) fn text(&self, diff: bool) -> String {
-        let mut text = self.place.clone();
-        if diff {
-            text.push_str("\n        diff:");
-            let sides = [('-', &self.want, &self.got), ('+', &self.got, &self.want)];
-            for (sign, own, other) in sides {
-                for element in own.iter().filter(|element| !other.contains(element)) {
-                    for line in element.lines() {
-                        let _ = write!(text, "\n          {sign} {line}");
-                    }
-                }
-            }
-            return text;
-        }
-        for (what, side) in [("exp", &self.want), ("got", &self.got)] {
-            let _ = write!(text, "\n        {what}:");
-            if side.is_empty() {
-                text.push_str(" nil");
-            }
-            for (i, element) in side.iter().enumerate() {
-                // Elements of one line stand behind one another, alerts below each other.
-                if element.contains('\n') {
-                    let _ = write!(text, "\n            {}", element.replace('\n', "\n            "));
-                } else {
-                    let _ = write!(text, "{} {element}", if i > 0 { "," } else { "" });
-                }
-            }
-        }
-        text
+/// What alerts should be and what they are, or with `diff` only those that one side has.
+pub(super) fn alert_difference(want: &[Alert], got: &[Alert], diff: bool) -> String {
+    let text =
+        |(labels, annotations): &Alert| format!("Labels:{}\nAnnotations:{}", InBraces(labels), InBraces(annotations));
+    if diff {
+        return sides(want, got, text);
     }
+    let list = |alerts: &[Alert]| {
+        let items = alerts.iter().enumerate().map(|(at, alert)| format!("\n{at}:\n{}", indented(&text(alert), "  ")));
+        let items: Vec<String> = items.collect();
+        if items.is_empty() { "[]".to_owned() } else { format!("[{}\n]", items.join(",")) }
+    };
+    let list = |alerts| list(alerts).replace('\n', "\n            ");
+    format!("\n        exp:{}, \n        got:{}", list(want), list(got))
+}
+
+/// What a result should be and what it is, or with `diff` only the samples that one side has.
+pub(super) fn sample_difference(want: &[(Labels, Shown)], got: &[(Labels, Shown)], diff: bool) -> String {
+    let text = |(labels, value): &(Labels, Shown)| match value {
+        Shown::Float(value) => {
+            format!("{} {}", InBraces(labels), float_text(*value, FloatFormat::Exponent).replace('e', "E"))
+        }
+        Shown::Histogram(histogram) => format!("{} {histogram}", InBraces(labels)),
+    };
+    if diff {
+        return sides(want, got, text);
+    }
+    let list = |samples: &[(Labels, Shown)]| {
+        let samples: Vec<String> = samples.iter().map(text).collect();
+        if samples.is_empty() { "nil".to_owned() } else { samples.join(", ") }
+    };
+    format!("\n        exp: {}\n        got: {}", list(want), list(got))
+}
+
+/// The elements that one side has and the other has not, line by line.
+fn sides<T>(want: &[T], got: &[T], text: impl Fn(&T) -> String) -> String {
+    let (want, got): (Vec<_>, Vec<_>) = (want.iter().map(&text).collect(), got.iter().map(&text).collect());
+    let mut out = String::from("\n        diff:");
+    for (sign, own, other) in [('-', &want, &got), ('+', &got, &want)] {
+        for line in own.iter().filter(|element| !other.contains(element)).flat_map(|element| element.lines()) {
+            let _ = write!(out, "\n          {sign} {line}");
+        }
+    }
+    out
+}
+
+fn indented(text: &str, by: &str) -> String {
+    text.lines().map(|line| format!("{by}{line}")).collect::<Vec<_>>().join("\n")
 }

@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{PromDuration, null_default};
+use crate::text::{PromDuration, null_default, null_items, null_values};
 
 /// A file of unit tests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestFile {
     /// Patterns of rule files, relative to this file.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub rule_files: Vec<String>,
     /// How often rules are evaluated; a minute if not said.
     #[serde(deserialize_with = "null_default")]
     pub evaluation_interval: PromDuration,
-    /// Names of groups that are evaluated in this order.
-    #[serde(deserialize_with = "null_default")]
+    /// Names of groups of rules that are evaluated in this order; groups without a place stand with the first.
+    #[serde(deserialize_with = "null_items")]
     pub group_eval_order: Vec<String>,
     /// Groups of tests.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub tests: Vec<TestGroup>,
     /// Floats may differ in their last bit.
+    #[serde(deserialize_with = "null_default")]
     pub fuzzy_compare: bool,
 }
 
@@ -40,16 +41,16 @@ pub struct TestGroup {
     #[serde(deserialize_with = "null_default")]
     pub start_timestamp: String,
     /// The series.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub input_series: Vec<InputSeries>,
     /// What is expected of alerts.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub alert_rule_test: Vec<AlertTest>,
     /// What is expected of expressions.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub promql_expr_test: Vec<ExprTest>,
     /// External labels, for templates.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_values")]
     pub external_labels: BTreeMap<String, String>,
     /// External address, for templates.
     #[serde(deserialize_with = "null_default")]
@@ -79,7 +80,7 @@ pub struct AlertTest {
     #[serde(deserialize_with = "null_default")]
     pub alertname: String,
     /// The alerts; none fires if empty.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub exp_alerts: Vec<ExpectedAlert>,
 }
 
@@ -88,10 +89,10 @@ pub struct AlertTest {
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedAlert {
     /// Its labels beside its name.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_values")]
     pub exp_labels: BTreeMap<String, String>,
     /// Its annotations.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_values")]
     pub exp_annotations: BTreeMap<String, String>,
 }
 
@@ -106,7 +107,7 @@ pub struct ExprTest {
     #[serde(deserialize_with = "null_default")]
     pub eval_time: PromDuration,
     /// Its series; none if empty.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_items")]
     pub exp_samples: Vec<ExpectedSample>,
 }
 

@@ -24,6 +24,12 @@ pub trait TestStore: Evaluator {
     /// # Errors
     /// When nothing of the call was written.
     fn append(&self, samples: &[OutputSample]) -> Result<Vec<Rejected>, QueryError>;
+
+    /// Every sample from `start_ms` to `end_ms`, as text for people. Asked for only if [`RunOptions::follow`] is set.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn dump(&self, start_ms: i64, end_ms: i64) -> Result<String, QueryError>;
 }
 
 /// What a host does for unit tests.
@@ -57,12 +63,30 @@ pub struct RunOptions<'a> {
     pub selected: &'a dyn Fn(&str) -> bool,
     /// Differences are shown line by line instead of both sides as a whole.
     pub diff: bool,
+    /// Told how far the run is, and what each group's store holds at its end.
+    pub follow: Option<&'a dyn Fn(Progress<'_>)>,
 }
 
 impl Default for RunOptions<'_> {
     fn default() -> Self {
-        Self { selected: &|_| true, diff: false }
+        Self { selected: &|_| true, diff: false, follow: None }
     }
+}
+
+/// What [`RunOptions::follow`] is told.
+#[derive(Clone, Debug)]
+pub enum Progress<'a> {
+    /// A group of tests begins; its name or number.
+    Started(&'a str),
+    /// All questions of a group were asked.
+    Asked {
+        /// From the group's start to beyond its last question, in ms.
+        length_ms: i64,
+        /// What the store holds then.
+        data: Result<String, QueryError>,
+    },
+    /// A group of tests has ended.
+    Finished(&'a str),
 }
 
 /// What became of a group of tests.

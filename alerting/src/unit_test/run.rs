@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use model::Labels;
-use model::duration::DurationMs;
 
-use super::compare::{Difference, alert_lines, alerts, expected_alerts, expected_samples, same, sample_lines, samples};
-use super::{AlertTest, CaseReport, ExprTest, RunOptions, TestFile, TestGroup, TestHost, TestStore};
+use super::compare::{
+    alert_difference, alerts, expected_alerts, expected_samples, same_samples, sample_difference, samples,
+};
+use super::{AlertTest, CaseReport, ExprTest, Progress, RunOptions, TestFile, TestGroup, TestHost, TestStore};
 use crate::evaluate::{OutputSample, QueryError, Rejected, SampleSink, SampleValue};
 use crate::rules::{External, Group, GroupOptions, TemplateExpander};
-use crate::text::parse_time_ms;
+use crate::text::{go_duration_text, parse_time_ms};
 
 /// Interval of files that name none.
 const DEFAULT_INTERVAL_MS: i64 = 60_000;
@@ -29,9 +30,12 @@ impl TestFile {
         let interval_ms = if self.evaluation_interval.0 > 0 { self.evaluation_interval.0 } else { DEFAULT_INTERVAL_MS };
         let run = Run { host, options, interval_ms, order, fuzzy: self.fuzzy_compare };
         let selected = self.tests.iter().enumerate().filter(|(_, test)| (options.selected)(&test.name));
-        let report = |(at, test): (usize, &TestGroup)| CaseReport {
-            name: if test.name.is_empty() { format!("unnamed#{at}") } else { test.name.clone() },
-            failures: run.case(test).unwrap_or_else(|failures| failures),
+        let report = |(at, test): (usize, &TestGroup)| {
+            let name = if test.name.is_empty() { format!("unnamed#{at}") } else { test.name.clone() };
+            run.tell(|| Progress::Started(&name));
+            let failures = run.case(test).unwrap_or_else(|failures| failures);
+            run.tell(|| Progress::Finished(&name));
+            CaseReport { name, failures }
         };
         Ok(selected.map(report).collect())
     }
@@ -49,7 +53,7 @@ struct Run<'a> {
 
 /// Samples that are stored when their time has come.
 struct Pending {
-    series: Vec<(Labels, VecDeque<(i64, SampleValue)>)>,
+    series: BTreeMap<Labels, VecDeque<(i64, SampleValue)>>,
 }
 
 struct Sink<'a>(&'a dyn TestStore);
@@ -61,6 +65,12 @@ impl SampleSink for Sink<'_> {
 }
 
 impl Run<'_> {
+    fn tell<'p>(&self, progress: impl FnOnce() -> Progress<'p>) {
+        if let Some(follow) = self.options.follow {
+            follow(progress());
+        }
+    }
+
     /// What failed; as an error, what failed before all questions were asked.
     fn case(&self, test: &TestGroup) -> Result<Vec<String>, Vec<String>> {
         let one = |text: String| vec![text];
@@ -73,10 +83,10 @@ impl Run<'_> {
         let expander = TemplateExpander::new();
 
         let asked = test.alert_rule_test.iter().map(|alert| alert.eval_time.0);
-        let last = asked.chain(test.promql_expr_test.iter().map(|expr| expr.eval_time.0)).max();
+        let last_ms = asked.chain(test.promql_expr_test.iter().map(|expr| expr.eval_time.0)).max().unwrap_or(0);
         let mut failures = Vec::new();
         let mut since_ms = 0;
-        while since_ms <= last.unwrap_or(0) {
+        while since_ms <= last_ms {
             let at_ms = start_ms.saturating_add(since_ms);
             pending.load(&*store, at_ms).map_err(one)?;
             let mut errors = Vec::new();
@@ -84,7 +94,8 @@ impl Run<'_> {
                 let report = group.evaluate(at_ms, &*store, &expander, &mut Sink(&*store), &|| 0);
                 for ((rule, _), done) in group.rules().zip(&report.rules) {
                     if let Some(error) = &done.error {
-                        errors.push(format!("    rule: {}, time: {}, err: {error}", rule.name(), DurationMs(since_ms)));
+                        let time = go_duration_text(since_ms);
+                        errors.push(format!("    rule: {}, time: {time}, err: {error}", rule.name()));
                     }
                 }
             }
@@ -99,22 +110,28 @@ impl Run<'_> {
             since_ms += self.interval_ms;
         }
         failures.extend(test.promql_expr_test.iter().filter_map(|question| self.ask(question, &*store, start_ms)));
+        self.tell(|| {
+            let length_ms = (last_ms / 1000 + 1).saturating_mul(1000);
+            Progress::Asked { length_ms, data: store.dump(start_ms, start_ms.saturating_add(length_ms)) }
+        });
         Ok(failures)
     }
 
     fn pending(&self, test: &TestGroup, start_ms: i64, step_ms: i64) -> Result<Pending, String> {
-        let mut series = Vec::new();
+        let mut series = BTreeMap::new();
         for input in &test.input_series {
             let error = |error: String| format!("series {:?}: {error}", input.series);
             let labels = self.host.parse_labels(&input.series).map_err(error)?;
             let values = self.host.parse_values(&input.values).map_err(error)?;
             let times = (0i64..).map(|at| start_ms.saturating_add(at.saturating_mul(step_ms)));
-            series.push((labels, times.zip(values).filter_map(|(at_ms, value)| Some((at_ms, value?))).collect()));
+            // Of two sequences for one series the later counts.
+            series.insert(labels, times.zip(values).filter_map(|(at_ms, value)| Some((at_ms, value?))).collect());
         }
         Ok(Pending { series })
     }
 
-    /// The groups of rules, those that the file puts in an order in that order, the others after them.
+    /// The groups of rules in the order of their files, unless the test file has another: a group that it does not name
+    /// stands with its first.
     fn groups(&self, test: &TestGroup, step_ms: i64) -> Result<Vec<Group>, Vec<String>> {
         let options = GroupOptions {
             interval_ms: step_ms,
@@ -124,7 +141,7 @@ impl Run<'_> {
             wait_for_restore: false,
         };
         let mut groups = self.host.groups(&options)?;
-        groups.sort_by_key(|group| self.order.get(group.name.as_str()).copied().unwrap_or(usize::MAX));
+        groups.sort_by_key(|group| self.order.get(group.name.as_str()).copied().unwrap_or(0));
         Ok(groups)
     }
 
@@ -135,7 +152,7 @@ impl Run<'_> {
         }
         let name = if test.name.is_empty() { String::new() } else { format!("    name: {},\n", test.name) };
         let place = format!("{name}    alertname: {}, time: {}, ", question.alertname, question.eval_time);
-        Some(Difference { place, want: alert_lines(&want), got: alert_lines(&got) }.text(self.options.diff))
+        Some(place + &alert_difference(&want, &got, self.options.diff))
     }
 
     fn ask(&self, question: &ExprTest, store: &dyn TestStore, start_ms: i64) -> Option<String> {
@@ -149,10 +166,10 @@ impl Run<'_> {
             Ok(want) => want,
             Err(error) => return Some(format!("{place} err: {error}")),
         };
-        if same(&want, &got, self.fuzzy) {
+        if same_samples(&want, &got, self.fuzzy) {
             return None;
         }
-        Some(Difference { place, want: sample_lines(&want), got: sample_lines(&got) }.text(self.options.diff))
+        Some(place + &sample_difference(&want, &got, self.options.diff))
     }
 }
 

@@ -34,6 +34,12 @@ impl TestStore for Store {
         self.0.borrow_mut().extend_from_slice(samples);
         Ok(Vec::new())
     }
+
+    fn dump(&self, start_ms: i64, end_ms: i64) -> Result<String, QueryError> {
+        let samples = self.0.borrow();
+        let within = samples.iter().filter(|sample| (start_ms..=end_ms).contains(&sample.timestamp_ms));
+        Ok(within.map(|sample| format!("{} {}\n", sample.labels, sample.value.as_float())).collect())
+    }
 }
 
 impl TestHost for Host {
@@ -136,9 +142,11 @@ tests:
 "#;
     let failures = &run(RULES, TESTS)[0].failures;
     let want = [
-        "    alertname: High, time: 3m, \n        exp: nil\n        got:\n            0:\n              \
-         Labels:{alertname=\"High\", host=\"x\", severity=\"page\"}\n              Annotations:{text=\"x at 7 in  ()\"}",
-        "    expr: \"a\", time: 1m,\n        exp: a{host=\"x\"} 6.5E+00, b 0E+00\n        got: a{host=\"x\"} 7E+00",
+        "    alertname: High, time: 3m, \n        exp:[], \n        got:[\n            0:\n              \
+         Labels:{alertname=\"High\", host=\"x\", severity=\"page\"}\n              \
+         Annotations:{text=\"x at 7 in  ()\"}\n            ]",
+        "    expr: \"a\", time: 1m,\n        exp: {__name__=\"a\", host=\"x\"} 6.5E+00, {__name__=\"b\"} 0E+00\n        \
+         got: {__name__=\"a\", host=\"x\"} 7E+00",
         "    expr: \"a > x\", time: 1m, err: not a number",
         "    expr: \"a\", time: 1m, err: labels \"a{\": braces",
     ];
@@ -148,7 +156,9 @@ tests:
     let reports = file.run(&Host { rules: RULES }, diff).expect("tests run");
     assert_eq!(
         reports[0].failures[1],
-        "    expr: \"a\", time: 1m,\n        diff:\n          - a{host=\"x\"} 6.5E+00\n          - b 0E+00\n          + a{host=\"x\"} 7E+00"
+        "    expr: \"a\", time: 1m,\n        diff:\n          \
+         - {__name__=\"a\", host=\"x\"} 6.5E+00\n          - {__name__=\"b\"} 0E+00\n          \
+         + {__name__=\"a\", host=\"x\"} 7E+00"
     );
     assert_eq!(reports[0].name, "unnamed#0");
 }
@@ -194,4 +204,22 @@ fn floats_may_differ_in_their_last_bit_if_the_file_says_so() {
         );
         assert_eq!(run("groups: []", &tests)[0].failures.is_empty(), passes, "{tests}");
     }
+}
+
+#[test]
+fn a_run_can_be_followed() {
+    let told = RefCell::new(Vec::new());
+    let follow = |progress: Progress<'_>| {
+        told.borrow_mut().push(match progress {
+            Progress::Started(name) => format!("{name} starts"),
+            Progress::Asked { length_ms, data } => format!("{length_ms} {}", data.expect("a text")),
+            Progress::Finished(name) => format!("{name} ends"),
+        });
+    };
+    let tests = "tests: [{ name: t, input_series: [{ series: a, values: 1 2 }], promql_expr_test: [{ expr: x, eval_time: 60500ms }] }]";
+    let file: TestFile = serde_saphyr::from_str(tests).expect("a test file");
+    let options = RunOptions { follow: Some(&follow), ..RunOptions::default() };
+    let host = Host { rules: "groups: []" };
+    file.run(&host, options).expect("tests run");
+    assert_eq!(told.into_inner(), ["t starts", "61000 a 1\na 2\n", "t ends"]);
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use model::{SampleValue, VectorSample};
+
 use super::work::{Work, remove_stale};
 use super::{Done, Exec};
 use crate::ast::{Extension, ValueType};
-use crate::engine::{MatrixSeries, SampleValue, TimeParams, Value, VectorSample};
+use crate::engine::{MatrixSeries, TimeParams, Value};
 use crate::error::QueryError;
 use crate::kernels::extended::extend;
 use crate::plan::{Kind, Node, Window, WindowSource};

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use model::histogram::TestNotation;
-use model::{FloatHistogram, Labels};
+use model::{FloatHistogram, Labels, SampleValue, VectorSample};
 
 use super::notation::SequenceValue;
-use crate::engine::{MatrixSeries, SampleValue, Value, VectorSample};
+use crate::engine::{MatrixSeries, Value};
 use crate::format::general;
 use crate::kernels::histogram::almost_equal;
 

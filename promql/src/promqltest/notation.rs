@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::histogram::buckets::SpanBuilder;
 use model::sample::{NORMAL_NAN, STALE_NAN};
-use model::{FloatHistogram, Labels, ResetHint};
+use model::{FloatHistogram, Labels, ResetHint, SampleValue};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
 use nom::character::complete::{char, digit1, one_of};
@@ -29,6 +29,17 @@ pub enum SequenceValue {
         /// Whether its reset hint was written, and so has to match.
         hint_set: bool,
     },
+}
+
+impl SequenceValue {
+    /// The sample, if there is one.
+    pub fn into_sample(self) -> Option<SampleValue> {
+        match self {
+            Self::Omitted => None,
+            Self::Float(value) => Some(SampleValue::Float(value)),
+            Self::Histogram { histogram, .. } => Some(SampleValue::Histogram(histogram)),
+        }
+    }
 }
 
 /// A series could not be read.

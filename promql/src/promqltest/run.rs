@@ -227,7 +227,7 @@ impl Runner<'_> {
             return compare::vector(&self.eval.series, &samples, false);
         }
         match samples.first().map(|s| &s.value) {
-            Some(crate::engine::SampleValue::Float(value)) => self.check_scalar(*value),
+            Some(model::SampleValue::Float(value)) => self.check_scalar(*value),
             _ => Err("expected a scalar but got nothing".to_owned()),
         }
     }

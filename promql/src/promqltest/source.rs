@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    FloatHistogram, LabelQuery, Labels, Matcher, ResetHint, SampleColumns, SelectHints, Selection, SeriesSource,
-    SourceError, SourceErrorKind,
+    FloatHistogram, LabelQuery, Labels, Matcher, ResetHint, SampleColumns, SampleValue, SelectHints, Selection,
+    SeriesSource, SourceError, SourceErrorKind,
 };
 
 use crate::hash::HashMap;
@@ -52,6 +52,17 @@ impl MemorySource {
             self.series.push(Stored { labels: labels.clone(), columns: SampleColumns::new(), last: None });
         }
         &mut self.series[at]
+    }
+
+    /// Adds a sample without start time.
+    ///
+    /// # Errors
+    /// As [`MemorySource::append`].
+    pub fn append_value(&mut self, labels: &Labels, time_ms: i64, value: &SampleValue) -> Result<(), SourceError> {
+        match value {
+            SampleValue::Float(value) => self.append(labels, time_ms, 0, *value),
+            SampleValue::Histogram(histogram) => self.append_histogram(labels, time_ms, 0, histogram),
+        }
     }
 
     /// Adds a float with its start time (0: unknown). A sample that is not newer than the last one is left out unless it

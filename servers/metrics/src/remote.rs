@@ -344,11 +344,7 @@ fn finish(appender: tsdb::Appender<'_>, histograms: &mut u64, outcome: &mut Outc
 }
 
 fn set_metadata(appender: &mut tsdb::Appender<'_>, family: &str, metadata: &Metadata<'_>) -> Result<(), Failure> {
-    let known = tsdb::Metadata {
-        kind: tsdb::MetricKind::from_name(metadata.kind.as_str()),
-        unit: metadata.unit.to_owned(),
-        help: metadata.help.to_owned(),
-    };
+    let known = tsdb::Metadata { kind: metadata.kind, unit: metadata.unit.to_owned(), help: metadata.help.to_owned() };
     match appender.set_metadata(family, known) {
         // What is left out comes again: senders repeat metadata.
         Ok(()) | Err(tsdb::Error::Limit { .. }) => Ok(()),

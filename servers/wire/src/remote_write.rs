@@ -319,6 +319,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
+/// By the number that messages have for them.
 const KINDS: [MetricKind; 8] = [
     MetricKind::Unknown,
     MetricKind::Counter,

@@ -403,7 +403,12 @@ impl Registry {
     }
 
     /// Registers a counter that is read at each scrape.
-    pub fn counter_fn(&self, name: impl Into<Name>, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn counter_fn(
+        &self,
+        name: impl Into<Name>,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
         self.read_fn(name, help, MetricKind::Counter, read);
     }
 

@@ -17,7 +17,8 @@ type Answer = Result<Response<Body>, ApiError>;
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, tsdb::Error> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|e| ApiError::new(ErrorType::Internal, e.to_string()))?;
+    let done =
+        tokio::task::spawn_blocking(work).await.map_err(|e| ApiError::new(ErrorType::Internal, e.to_string()))?;
     done.map_err(|e| match e.kind() {
         tsdb::ErrorKind::Closed => ApiError::new(ErrorType::NotReady, e.to_string()),
         _ => ApiError::new(ErrorType::Internal, e.to_string()),

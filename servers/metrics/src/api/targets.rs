@@ -115,7 +115,7 @@ pub(super) async fn target_metadata(State(app): State<Arc<App>>, request: Reques
                 if found.len() >= limit {
                     break;
                 }
-                let mut entry = json!({"target": object(&target.labels), "type": metadata.kind, "help": metadata.help, "unit": metadata.unit});
+                let mut entry = json!({"target": object(&target.labels), "type": metadata.kind.as_str(), "help": metadata.help, "unit": metadata.unit});
                 if metric.is_empty() {
                     entry["metric"] = name.as_str().into();
                 }
@@ -148,7 +148,7 @@ pub(super) async fn metadata(State(app): State<Arc<App>>, request: Request) -> A
     for view in app.scrapes.view() {
         for target in &view.active {
             for (name, metadata) in target.metadata().iter().filter(|(name, _)| metric.is_empty() || *name == metric) {
-                let entry = json!({"type": metadata.kind, "help": metadata.help, "unit": metadata.unit});
+                let entry = json!({"type": metadata.kind.as_str(), "help": metadata.help, "unit": metadata.unit});
                 let entries = found.entry(name.clone()).or_default();
                 if !entries.contains(&entry) && entries.len() < per_metric {
                     entries.push(entry);

@@ -427,7 +427,7 @@ impl Queue {
                 }
             }
             let known = labels.metric_name().and_then(|name| self.known_metadata(name)).unwrap_or_default();
-            let metadata = Metadata { family: "", kind: wire_kind(known.kind), help: &known.help, unit: &known.unit };
+            let metadata = Metadata { family: "", kind: known.kind, help: &known.help, unit: &known.unit };
             message.series(labels, &samples, &histograms, &metadata);
         }
         message.finish()
@@ -445,12 +445,7 @@ impl Queue {
         for part in all.chunks(2_000) {
             let mut message = RequestWriter::new();
             for (name, known) in part {
-                message.metadata(&Metadata {
-                    family: name,
-                    kind: wire_kind(known.kind),
-                    help: &known.help,
-                    unit: &known.unit,
-                });
+                message.metadata(&Metadata { family: name, kind: known.kind, help: &known.help, unit: &known.unit });
             }
             let body = wire::compress::snappy_encode(&message.finish());
             // It comes again with the next interval: a peer that does not answer is not waited for.
@@ -467,20 +462,6 @@ enum Delivery {
     Taken,
     Refused(String),
     Stopped,
-}
-
-fn wire_kind(kind: tsdb::MetricKind) -> wire::exposition::MetricKind {
-    use wire::exposition::MetricKind as Wire;
-    match kind {
-        tsdb::MetricKind::Counter => Wire::Counter,
-        tsdb::MetricKind::Gauge => Wire::Gauge,
-        tsdb::MetricKind::Histogram => Wire::Histogram,
-        tsdb::MetricKind::GaugeHistogram => Wire::GaugeHistogram,
-        tsdb::MetricKind::Summary => Wire::Summary,
-        tsdb::MetricKind::Info => Wire::Info,
-        tsdb::MetricKind::StateSet => Wire::StateSet,
-        _ => Wire::Unknown,
-    }
 }
 
 /// Labels as a peer gets them; `None`: the rules drop the series.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use alerting::rules::{ForStateQuery, ForStateSeries, OutgoingAlert};
 use alerting::{Evaluator, OutputSample, QueryError, Rejected, Sample, SampleValue};
-use model::{Labels, MatchOp, Matcher, SampleColumns, SelectHints};
-use promql::Value;
+use model::{MatchOp, Matcher, SampleColumns, SelectHints};
 use ruler::{Backend, GroupName, Session};
 use tsdb::{NativeHistogram, Reason};
 
@@ -32,27 +31,6 @@ impl StoreBackend {
     }
 }
 
-/// The result of a rule's expression as rules take it.
-///
-/// # Errors
-/// When it is neither a vector nor a scalar.
-pub(super) fn samples(value: Value) -> Result<Vec<Sample>, QueryError> {
-    match value {
-        Value::Scalar { value, .. } => Ok(vec![Sample::float(Labels::empty(), value)]),
-        Value::Vector { samples, .. } => Ok(samples
-            .into_iter()
-            .map(|sample| Sample {
-                labels: sample.labels,
-                value: match sample.value {
-                    promql::SampleValue::Float(value) => SampleValue::Float(value),
-                    promql::SampleValue::Histogram(histogram) => SampleValue::Histogram(histogram),
-                },
-            })
-            .collect()),
-        Value::String { .. } | Value::Matrix(_) => Err(QueryError::new("rule result is not a vector or scalar")),
-    }
-}
-
 impl Backend for StoreBackend {
     fn open<'a>(&'a self, group: GroupName<'a>) -> Result<Box<dyn Session + 'a>, QueryError> {
         Ok(Box::new(GroupSession { backend: self, group }))
@@ -65,11 +43,12 @@ impl Backend for StoreBackend {
 
 impl Evaluator for GroupSession<'_> {
     fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
-        let output = self.backend.queries.run_rule(self.group, expr, at_ms).map_err(|e| QueryError {
+        let result =
+            self.backend.queries.run_rule(self.group, expr, at_ms).and_then(|output| output.value.into_vector());
+        result.map_err(|e| QueryError {
             cancelled: e.kind() == promql::QueryErrorKind::Cancelled,
             message: e.to_string(),
-        })?;
-        samples(output.value)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recording and alerting rules: groups from files, run by [`ruler`].
 //!
 //! [`mod@file`] reads them, [`backend`] evaluates and stores with this server's engine and store, [`Notifier`] takes alerts to the
-//! Alertmanagers of the configuration, [`unit_test`] runs rules on made-up data.
+//! Alertmanagers of the configuration.
 //!
 //! What alerts know (since when they are pending, when they were sent) is kept in a file beside the store, so that a restart
 //! goes on where the server stopped; without that file `for` is restored from the series that were written.
@@ -9,7 +9,6 @@
 pub mod backend;
 pub mod file;
 mod notifier;
-pub mod unit_test;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use kit::relabel::{Rule, process};
 use model::duration::parse_duration_ms;
 use model::{Labels, LabelsBuilder};
 use parking_lot::Mutex;
+use tsdb::Metadata;
 
 use crate::config::ScrapeConfig;
 
@@ -53,17 +54,6 @@ pub struct LastScrape {
     pub error: Option<String>,
     /// The verdict.
     pub health: Health,
-}
-
-/// Metadata of a metric as a target gives it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// `counter`, `gauge`, …
-    pub kind: &'static str,
-    /// Text of `# HELP`.
-    pub help: String,
-    /// Text of `# UNIT`.
-    pub unit: String,
 }
 
 /// How a target's histograms are treated where that differs from its job: set by relabelling.

@@ -17,6 +17,7 @@ mod write;
 use std::borrow::Cow;
 
 pub use family::{Exemplar, Family, Histogram, LabelPair, Metric, MetricValue, Summary};
+pub use model::MetricKind;
 pub use parser::{Event, ExemplarRef, Parser, Series, SeriesLabels};
 pub use write::{TextWriter, write_protobuf, write_text};
 
@@ -105,58 +106,21 @@ impl Format {
     }
 }
 
-/// Type of a metric family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MetricKind {
-    /// Not said, or `untyped`.
-    #[default]
-    Unknown,
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts of observations by bucket.
-    Histogram,
-    /// A histogram whose counts may fall.
-    GaugeHistogram,
-    /// Quantiles of observations.
-    Summary,
-    /// Labels that say something about the target.
-    Info,
-    /// One of several states.
-    StateSet,
-}
-
-impl MetricKind {
-    /// The word of OpenMetrics, which is also the one of the metadata API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-            Self::GaugeHistogram => "gaugehistogram",
-            Self::Summary => "summary",
-            Self::Info => "info",
-            Self::StateSet => "stateset",
-        }
-    }
-
-    fn parse(text: &[u8], format: TextFormat) -> Option<Self> {
-        let openmetrics = format == TextFormat::OpenMetrics;
-        Some(match text {
-            b"counter" => Self::Counter,
-            b"gauge" => Self::Gauge,
-            b"histogram" => Self::Histogram,
-            b"summary" => Self::Summary,
-            b"untyped" if !openmetrics => Self::Unknown,
-            b"unknown" if openmetrics => Self::Unknown,
-            b"gaugehistogram" if openmetrics => Self::GaugeHistogram,
-            b"info" if openmetrics => Self::Info,
-            b"stateset" if openmetrics => Self::StateSet,
-            _ => return None,
-        })
-    }
+/// The kind that a `# TYPE` line names; the two formats know different words.
+fn kind_of(text: &[u8], format: TextFormat) -> Option<MetricKind> {
+    let openmetrics = format == TextFormat::OpenMetrics;
+    Some(match text {
+        b"counter" => MetricKind::Counter,
+        b"gauge" => MetricKind::Gauge,
+        b"histogram" => MetricKind::Histogram,
+        b"summary" => MetricKind::Summary,
+        b"untyped" if !openmetrics => MetricKind::Unknown,
+        b"unknown" if openmetrics => MetricKind::Unknown,
+        b"gaugehistogram" if openmetrics => MetricKind::GaugeHistogram,
+        b"info" if openmetrics => MetricKind::Info,
+        b"stateset" if openmetrics => MetricKind::StateSet,
+        _ => return None,
+    })
 }
 
 /// Undoes `\\`, `\n` and, in label values, `\"`; an unknown escape stays as it is.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 use model::{Labels, LabelsBuilder};
 
-use super::{MetricKind, TextFormat, unescape};
+use super::{MetricKind, TextFormat, kind_of, unescape};
 use crate::number::{parse_float, write_openmetrics_float};
 use crate::proto::utf8;
 use crate::{Error, Result};
@@ -350,7 +350,7 @@ impl<'a> Parser<'a> {
     }
 
     fn set_kind(&mut self, text: &[u8]) -> Result<MetricKind> {
-        let kind = MetricKind::parse(text, self.format)
+        let kind = kind_of(text, self.format)
             .ok_or_else(|| self.error(&format!("invalid metric type {:?}", String::from_utf8_lossy(text))))?;
         self.kind = kind;
         Ok(kind)

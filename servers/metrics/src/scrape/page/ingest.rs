@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use model::{Labels, STALE_NAN};
-use tsdb::{Appender, Exemplar, NativeHistogram, SeriesRef};
+use tsdb::{Appender, Exemplar, Metadata, NativeHistogram, SeriesRef};
 
 use super::super::cache::EntryId;
 use super::super::metrics::ScrapeMetrics;
-use super::super::target::Metadata;
 use super::batch::Batch;
 use super::labels::final_labels;
 use super::resolution::limit_buckets;
@@ -197,14 +196,7 @@ impl<'a> Ingest<'a> {
         store.cache.end(KEEP_PAGES, |series, labels| batch.sample(series, labels, 0, time_ms, STALE_NAN));
         for name in &store.metadata_news {
             if let Some(metadata) = store.metadata.get(name) {
-                batch.metadata(
-                    name,
-                    tsdb::Metadata {
-                        kind: tsdb::MetricKind::from_name(metadata.kind),
-                        unit: metadata.unit.clone(),
-                        help: metadata.help.clone(),
-                    },
-                );
+                batch.metadata(name, metadata.clone());
             }
         }
         Ok(batch)

@@ -17,14 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kit::relabel::Rule;
 use model::{Labels, METRIC_NAME, STALE_NAN};
-use tsdb::{Reason, SeriesRef};
+use tsdb::{Metadata, Reason, SeriesRef};
 use wire::exposition::{Format, unescape};
 
 use self::batch::Batch;
 use self::ingest::Ingest;
 use super::cache::SeriesCache;
 use super::metrics::ScrapeMetrics;
-use super::target::Metadata;
 use crate::config::{Limits, NameValidation, ScrapeConfig};
 use crate::ingest::Store;
 
@@ -243,7 +242,7 @@ impl PageStore {
     fn note(&mut self, name: &str, escaped: bool, change: impl FnOnce(&mut Metadata)) {
         if !self.metadata.contains_key(name) {
             let name = if escaped { unescape(name).into_owned() } else { name.to_owned() };
-            self.metadata.insert(name, Metadata { kind: "unknown", ..Metadata::default() });
+            self.metadata.insert(name, Metadata::default());
         }
         if let Some(metadata) = self.metadata.get_mut(name) {
             let before = metadata.clone();

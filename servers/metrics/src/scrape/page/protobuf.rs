@@ -19,7 +19,7 @@ pub(super) fn read(ingest: &mut Ingest<'_>, page: &[u8]) -> Result<(), PageError
     for family in Families::new(page) {
         let family = family?;
         ingest.note(family.name, false, |metadata| {
-            metadata.kind = family.kind.as_str();
+            metadata.kind = family.kind;
             family.help.clone_into(&mut metadata.help);
             family.unit.clone_into(&mut metadata.unit);
         });

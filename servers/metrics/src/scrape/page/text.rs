@@ -23,7 +23,7 @@ pub(super) fn read(ingest: &mut Ingest<'_>, page: &[u8], format: TextFormat) -> 
             Event::Series(series) => series,
             Event::Type { name, kind } => {
                 flush(&mut classic, ingest)?;
-                ingest.note(name, true, |metadata| metadata.kind = kind.as_str());
+                ingest.note(name, true, |metadata| metadata.kind = kind);
                 continue;
             }
             Event::Help { name, text } => {

@@ -1,13 +1,54 @@
 //! `tool test rules FILE…`: unit tests of rules.
 
-use std::path::Path;
+mod host;
 
-use metrics::rules::unit_test::{FileReport, UnitTestOptions, run_file};
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Instant;
+
+use alerting::text::go_duration_text;
+use alerting::unit_test::{CaseReport, Progress, RunOptions};
 use promql::ParserOptions;
 use regex::Regex;
 
+use self::host::Host;
 use super::args::{Args, Known};
 use super::{Failure, Outcome};
+
+/// How tests are run.
+#[derive(Clone, Debug, Default)]
+struct Options {
+    parser: ParserOptions,
+    delayed_name_removal: bool,
+    /// Only groups whose name one of these matches; empty: all.
+    run: Vec<Regex>,
+    ignore_unknown: bool,
+    diff: bool,
+    debug: bool,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, Default)]
+struct FileReport {
+    /// Its groups, in order.
+    cases: Vec<CaseReport>,
+    /// Why none of them ran.
+    error: Option<String>,
+}
+
+impl FileReport {
+    /// Everything that failed.
+    fn failures(&self) -> impl Iterator<Item = &str> {
+        self.error
+            .iter()
+            .map(String::as_str)
+            .chain(self.cases.iter().flat_map(|case| case.failures.iter().map(String::as_str)))
+    }
+
+    fn passed(&self) -> bool {
+        self.failures().next().is_none()
+    }
+}
 
 /// Runs the tests of files.
 pub(super) fn run(words: &[&str], parser: ParserOptions, features: &[String]) -> Outcome {
@@ -17,30 +58,71 @@ pub(super) fn run(words: &[&str], parser: ParserOptions, features: &[String]) ->
         return Err(Failure::Usage("required argument 'test-rule-file' not provided".to_owned()));
     }
     let run = args.all("run").map(|text| Regex::new(text).map_err(|e| Failure::Usage(format!("--run: {e}"))));
-    let options = UnitTestOptions {
+    let options = Options {
         parser,
         delayed_name_removal: features.iter().any(|feature| feature == "promql-delayed-name-removal"),
         run: run.collect::<Result<_, _>>()?,
         ignore_unknown: args.is_set("ignore-unknown-fields"),
         diff: args.is_set("diff"),
+        debug: args.is_set("debug"),
     };
     let mut reports = Vec::new();
     for name in &args.words {
         println!("Unit Testing:  {name}");
         let report = run_file(Path::new(name), &options);
         if report.passed() {
-            println!("  SUCCESS\n");
+            println!("  SUCCESS");
         } else {
             eprintln!("  FAILED:");
-            report.failures().for_each(|failure| eprintln!("{failure}"));
-            println!();
+            for failure in report.failures() {
+                eprintln!("{failure}");
+                println!();
+            }
         }
+        println!();
         reports.push((name.as_str(), report));
     }
     if let Some(file) = args.get("junit") {
         std::fs::write(file, junit(&reports)).map_err(|e| format!("{file}: {e}"))?;
     }
     if reports.iter().all(|(_, report)| report.passed()) { Ok(()) } else { Err(Failure::Failed(None)) }
+}
+
+fn run_file(path: &Path, options: &Options) -> FileReport {
+    match try_run(path, options) {
+        Ok(cases) => FileReport { cases, error: None },
+        Err(error) => FileReport { cases: Vec::new(), error: Some(error) },
+    }
+}
+
+fn try_run(path: &Path, options: &Options) -> Result<Vec<CaseReport>, String> {
+    let file = host::read(path, options.ignore_unknown).map_err(|e| e.to_string())?;
+    let host = Host {
+        parser: options.parser,
+        delayed_name_removal: options.delayed_name_removal,
+        ignore_unknown: options.ignore_unknown,
+        rule_files: host::rule_paths(&file, path),
+    };
+    let selected = |name: &str| options.run.is_empty() || options.run.iter().any(|run| run.is_match(name));
+    let started = Cell::new(Instant::now());
+    let follow = |progress: Progress<'_>| print_progress(&progress, &started);
+    let follow: Option<&dyn Fn(Progress<'_>)> = if options.debug { Some(&follow) } else { None };
+    file.run(&host, RunOptions { selected: &selected, diff: options.diff, follow })
+}
+
+fn print_progress(progress: &Progress<'_>, started: &Cell<Instant>) {
+    match progress {
+        Progress::Started(name) => {
+            started.set(Instant::now());
+            println!("DEBUG: Starting test {name}");
+        }
+        Progress::Asked { length_ms, data: Ok(data) } => {
+            let time = go_duration_text(*length_ms);
+            println!("DEBUG: Dump of all data (input series and recording rules) at {time}:\n{data}");
+        }
+        Progress::Asked { data: Err(error), .. } => println!("DEBUG: Failed querying, err: {error}"),
+        Progress::Finished(name) => println!("DEBUG: Test {name} finished, took {:?}", started.get().elapsed()),
+    }
 }
 
 /// The reports in the form that build servers read.
@@ -87,24 +169,4 @@ fn xml(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use metrics::rules::unit_test::CaseReport;
-
-    #[test]
-    fn reports_are_well_formed() {
-        let report = FileReport {
-            cases: vec![
-                CaseReport { name: "good".into(), failures: Vec::new() },
-                CaseReport { name: "a<b".into(), failures: vec!["exp: \"x\"\ngot: y".into()] },
-            ],
-            error: None,
-        };
-        let text = junit(&[("f.yml", report)]);
-        assert!(text.contains("<testsuite name=\"f.yml\" tests=\"2\" failures=\"1\" errors=\"0\">"), "{text}");
-        assert!(
-            text.contains("<failure message=\"exp: &quot;x&quot;&#10;got: y\"/>") && text.contains("a&lt;b"),
-            "{text}"
-        );
-    }
-}
+mod tests;
