@@ -13,6 +13,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from messages import REMOTE_WRITE, field, snappy, varint
 from peers import FOURSIGHT, check, finish, free_port, get, start, stop, tail, until, workdir
 
 CYCLES = int(os.environ.get("CYCLES", "100"))
@@ -21,29 +22,8 @@ WRITERS = 3
 SERIES = 20
 
 
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
 def label(name, value):
     return field(1, field(1, name.encode()) + field(2, value.encode()))
-
-
-def snappy(data):
-    """A snappy block of literals only."""
-    out = varint(len(data))
-    for at in range(0, len(data), 60):
-        part = data[at:at + 60]
-        out += bytes([(len(part) - 1) << 2]) + part
-    return out
 
 
 def request(writer, at_ms, value):
@@ -71,8 +51,7 @@ class Writer(threading.Thread):
             at_ms += 10
             value += 1
             self.sent[at_ms] = float(value)
-            headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy", "X-Prometheus-Remote-Write-Version": "0.1.0"}
-            status, _ = get(f"{self.url}/api/v1/write", data=request(self.number, at_ms, value), headers=headers, timeout=5)
+            status, _ = get(f"{self.url}/api/v1/write", data=request(self.number, at_ms, value), headers=REMOTE_WRITE, timeout=5)
             if status == 204:
                 self.acknowledged[at_ms] = float(value)
             elif status == 0:
