@@ -38,7 +38,16 @@ def snappy(data):
     return b"".join(out)
 
 
+def request(series):
+    """The body of a request with [(labels, [(ms, value)])]."""
+    return snappy(b"".join(field(1, name + b"".join(sample(*one) for one in samples)) for name, samples in series))
+
+
+def numbered(name, count, at_ms, value):
+    """A request with one sample for each of many series."""
+    return request([(labels(name=name, number=number), [(at_ms, value)]) for number in range(count)])
+
+
 def post(url, series, timeout=5):
-    """Sends [(labels, [(ms, value)])]; the answer's status and body, status 0 when there is none."""
-    message = b"".join(field(1, name + b"".join(sample(*one) for one in samples)) for name, samples in series)
-    return get(f"{url}/api/v1/write", data=snappy(message), headers=HEADERS, timeout=timeout)
+    """Sends it; the answer's status and body, status 0 when there is none."""
+    return get(f"{url}/api/v1/write", data=request(series), headers=HEADERS, timeout=timeout)

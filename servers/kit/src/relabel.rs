@@ -101,6 +101,13 @@ fn read_action<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Acti
     Action::parse(&text).map_err(serde::de::Error::custom)
 }
 
+/// Refuses here what would not compile, so that the error has the place of the field.
+fn read_regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    GoRegex::new(&text, Flags::MATCHER).map_err(serde::de::Error::custom)?;
+    Ok(text)
+}
+
 const DEFAULT_SEPARATOR: &str = ";";
 const DEFAULT_REGEX: &str = "(.*)";
 const DEFAULT_REPLACEMENT: &str = "$1";
@@ -115,6 +122,7 @@ pub struct RelabelConfig {
     pub separator: String,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub target_label: String,
+    #[serde(deserialize_with = "read_regex")]
     pub regex: String,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "is_zero")]
     pub modulus: u64,

@@ -30,10 +30,14 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("node", "the node exporter (Node Exporter's flags)", run::node),
     ("titan", "Titan, the demo application", run::titan),
     ("traffic", "demo traffic for Titan", run::traffic),
-    ("query", "asks a metrics server; `--explain` shows how it would answer", tools::query_command),
+    ("query", "asks a metrics server; `--explain` shows how it answers", tools::query_command),
     ("logs-query", "asks a log server or standard input, as logcli does", logs::cli::query),
     ("tail", "follows a query of log entries", logs::cli::tail),
-    ("tool", "checks and tests: `tool promqltest`, `tool check …`, `tool test rules`", tools::command),
+    (
+        "tool",
+        "promtool's tools: checks and tests of files, questions to servers, stores (`tool --help`)",
+        tools::command,
+    ),
 ];
 
 fn main() -> ExitCode {

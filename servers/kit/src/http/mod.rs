@@ -314,12 +314,14 @@ impl Service<Request<hyper::body::Incoming>> for Fronted {
             let mut request = request.map(|body| busy.receiving(body));
             request.extensions_mut().insert(ConnectInfo(peer));
             let accepts = compress::Accepts::of(request.headers());
+            let head = request.method() == axum::http::Method::HEAD;
             let mut response = match state.admit(request.headers()).await {
                 Some(refusal) => refusal,
                 None => {
                     let answer = router.call(request);
                     match CatchPanic(pin!(answer)).await {
-                        Ok(Ok(response)) => response,
+                        Ok(Ok(response)) if head => response,
+                        Ok(Ok(response)) => worded(response),
                         Ok(Err(never)) => match never {},
                         Err(panic) => panicked(&*panic),
                     }
@@ -335,6 +337,26 @@ impl Service<Request<hyper::body::Incoming>> for Fronted {
 fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
     tracing::error!(component = "http", panic = %panic_message(panic), "a request handler panicked");
     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+}
+
+/// An error says what it is: routers answer unknown paths and methods with a status alone.
+fn worded(response: Response<Body>) -> Response<Body> {
+    let status = response.status();
+    let wordless = axum::body::HttpBody::size_hint(response.body()).exact() == Some(0);
+    if !wordless || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let words = match status {
+        StatusCode::NOT_FOUND => "404 page not found",
+        status => status.canonical_reason().unwrap_or("error"),
+    };
+    let mut worded = text(status, format!("{words}\n"));
+    for (name, value) in response.headers() {
+        if *name != axum::http::header::CONTENT_LENGTH && *name != axum::http::header::CONTENT_TYPE {
+            worded.headers_mut().append(name, value.clone());
+        }
+    }
+    worded
 }
 
 /// A plain text answer.

@@ -105,6 +105,31 @@ async fn waits_for_running_requests() {
 }
 
 #[tokio::test]
+async fn errors_have_words() {
+    let router = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/bare", get(|| async { (StatusCode::IM_A_TEAPOT, [("x-kept", "yes")]) }))
+        .route("/own", get(|| async { (StatusCode::BAD_REQUEST, "own words") }));
+    let server = start(router, ServeOptions::default()).await;
+    let client = client(&HttpClientConfig::default());
+    let cases = [
+        ("/", StatusCode::OK, "hello"),
+        ("/none", StatusCode::NOT_FOUND, "404 page not found\n"),
+        ("/bare", StatusCode::IM_A_TEAPOT, "I'm a teapot\n"),
+        ("/own", StatusCode::BAD_REQUEST, "own words"),
+    ];
+    for (path, status, body) in cases {
+        let answer = client.send(ClientRequest::get(format!("http://{}{path}", server.address))).await.unwrap();
+        assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{path}");
+        assert_eq!(answer.header("x-kept").is_some(), path == "/bare");
+    }
+    let post = ClientRequest::post(format!("http://{}/", server.address), "text/plain", Vec::new());
+    let answer = client.send(post).await.unwrap();
+    assert_eq!((answer.status, &*answer.body), (StatusCode::METHOD_NOT_ALLOWED, b"Method Not Allowed\n".as_slice()));
+    assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+}
+
+#[tokio::test]
 async fn passwords_headers_and_rate_limit() {
     let dir = tempfile::tempdir().unwrap();
     let hash = bcrypt::hash("secret", 4).unwrap();

@@ -1,5 +1,5 @@
 //! `foursight tool …`: checks and tests of files, questions to servers. Exit codes are the peer's: 0 all is well, 1 something is
-//! wrong, 2 the command line is, 3 there are only lint findings.
+//! wrong (the command line, too), 3 there are only lint findings.
 
 mod args;
 mod ask;
@@ -27,7 +27,7 @@ const USAGE: &str = "Usage:
   foursight tool check service-discovery [--timeout=30s] CONFIG JOB
   foursight tool check healthy|ready [--url=http://localhost:9090]
 
-  foursight tool test rules [--run=REGEX…] [--diff] [--junit=FILE] [--ignore-unknown-fields] FILE…
+  foursight tool test rules [--run=REGEX…] [--diff] [--debug] [--junit=FILE] [--ignore-unknown-fields] FILE…
 
   foursight tool query instant [-o promql|json] [--time=T] SERVER EXPR
   foursight tool query range [-o …] [--start=T] [--end=T] [--step=D] SERVER EXPR
@@ -39,10 +39,13 @@ const USAGE: &str = "Usage:
   foursight tool promql label-matchers set [-t =|!=|=~|!~] EXPR NAME VALUE
   foursight tool promql label-matchers delete EXPR NAME
 
-  foursight tool tsdb list [DIR]                      blocks of a store that no server has open
-  foursight tool tsdb analyze [--limit=20] [DIR]
+  foursight tool tsdb list [-r] [DIR]                 blocks of a store that no server has open
+  foursight tool tsdb analyze [--limit=20] [DIR] [BLOCK]
   foursight tool tsdb dump [--min-time=MS] [--max-time=MS] [--match=SELECTOR…] [DIR]
   foursight tool tsdb dump-openmetrics [--min-time=MS] [--max-time=MS] [--match=SELECTOR…] [DIR]
+  foursight tool tsdb create-blocks-from openmetrics [-r] [--quiet] FILE [DIR]
+  foursight tool tsdb create-blocks-from rules --start=T [--end=T] [--url=http://localhost:9090] [--eval-interval=60s] [--output-dir=data/] FILE…
+  foursight tool tsdb import PROMETHEUS-DIR [DIR]     copies a data directory of Prometheus into a store
 
 Query tools take --http.config.file=FILE and --header=NAME=VALUE. Before any tool, --enable-feature=NAME,… allows experimental PromQL.
 Times are RFC 3339 or seconds since 1970, durations are Prometheus'.
@@ -90,6 +93,9 @@ pub(crate) fn command(args: Vec<String>) -> ExitCode {
         ["promql", "format", rest @ ..] => promql_text::format(rest, parser),
         ["promql", "label-matchers", "set", rest @ ..] => promql_text::set_matcher(rest, parser),
         ["promql", "label-matchers", "delete", rest @ ..] => promql_text::delete_matcher(rest, parser),
+        ["tsdb", "create-blocks-from", "openmetrics", rest @ ..] => store::openmetrics(rest),
+        ["tsdb", "create-blocks-from", "rules", rest @ ..] => store::rules(rest, parser),
+        ["tsdb", "import", rest @ ..] => store::import(rest),
         ["tsdb", what @ ("list" | "analyze" | "dump" | "dump-openmetrics"), rest @ ..] => store::run(what, rest),
         [] | ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}");
@@ -105,7 +111,7 @@ fn finish(outcome: Outcome) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             eprint!("foursight tool: {message}\n\n{USAGE}");
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
         Err(Failure::Failed(message)) => {
             if let Some(message) = message {

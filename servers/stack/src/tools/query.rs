@@ -108,6 +108,10 @@ fn print_notes(answer: &Value) {
 fn result_text(data: &Value) -> String {
     let result = &data["result"];
     let sample = |pair: &Value| format!("{} @[{}]", shown(&pair[1]), pair[0]);
+    // A result without series is an empty line.
+    if items(result).next().is_none() && matches!(data["resultType"].as_str(), Some("vector" | "matrix")) {
+        return "\n".to_owned();
+    }
     match data["resultType"].as_str() {
         Some("scalar") => format!("scalar: {}\n", sample(result)),
         Some("string") => format!("{}\n", shown(&result[1])),
@@ -147,10 +151,10 @@ fn metric(labels: &Value, name_inside: bool) -> String {
     }
 }
 
-const FRIENDLY_USAGE: &str = "Usage: foursight query [--server=URL] [--range=D [--step=D]] [--time=T] [--explain | --analyze] [-o table|json] EXPR
+const FRIENDLY_USAGE: &str = "Usage: foursight query [--server=URL] [--range=D [--step=D]] [--time=T] [--explain | --plan] [-o table|json] EXPR
 
 Asks a metrics server (http://localhost:9090 unless told otherwise). With --range the answer is over that time up to now;
---explain shows the plan of a query, --analyze runs it and says what each step of the plan did.
+--explain runs a query and shows its operators, what each did, series, samples and time; --plan shows them without running it.
 ";
 
 /// `foursight query`.
@@ -172,7 +176,7 @@ pub(crate) fn friendly(args: Vec<String>) -> ExitCode {
 
 fn ask_friendly(words: &[&str]) -> Outcome {
     let known = Known {
-        switches: &["explain", "analyze", "help", "h"],
+        switches: &["explain", "plan", "help", "h"],
         values: &["server", "range", "step", "time", "o", FLAGS[0], FLAGS[1]],
     };
     let args = Args::read(words, &known).map_err(Failure::Usage)?;
@@ -208,8 +212,8 @@ fn ask_friendly(words: &[&str]) -> Outcome {
             "/query"
         }
     };
-    if args.is_set("explain") || args.is_set("analyze") {
-        if args.is_set("analyze") {
+    if args.is_set("explain") || args.is_set("plan") {
+        if args.is_set("explain") {
             parameters.push(("analyze", "true"));
         }
         let answer = server.call("/explain", &parameters)?;
@@ -276,6 +280,7 @@ mod tests {
         assert_eq!(result_text(&matrix), "{} =>\n2 @[1]\nNaN @[3]\n");
         let scalar = json!({"resultType": "scalar", "result": [1, "2"]});
         assert_eq!(result_text(&scalar), "scalar: 2 @[1]\n");
+        assert_eq!(result_text(&json!({"resultType": "vector", "result": []})), "\n");
         assert_eq!(metric(&json!({"__name__": "up", "a": "b"}), true), r#"{__name__="up", a="b"}"#);
     }
 

@@ -81,7 +81,8 @@ pub async fn run(config: TitanConfig, shutdown: Shutdown) -> Result<(), RunError
     };
     let heartbeat = tokio::spawn(app.clone().heartbeat(shutdown.clone()));
     let result = kit::http::serve(vec![listener], router(app.clone()), options, shutdown).await;
-    // It ends with the shutdown; a panic in it is its own.
+    // Serving may have ended without a shutdown, because the web configuration cannot be used.
+    heartbeat.abort();
     let _ = heartbeat.await;
     app.info("shutdown", &[]);
     drop(app);

@@ -19,6 +19,7 @@ pub(in super::super) fn metrics(words: &[&str]) -> Outcome {
     };
     let mut page = Vec::new();
     std::io::stdin().read_to_end(&mut page).map_err(|e| format!("error while reading standard input: {e}"))?;
+    repeated(&page).map_err(|e| format!("error while linting: text format parsing error in {e}"))?;
     let problems = lint::style(&page, TextFormat::Prometheus).map_err(|e| format!("error while linting: {e}"))?;
     let problems = if lint { problems } else { Vec::new() };
     for problem in &problems {
@@ -28,6 +29,35 @@ pub(in super::super) fn metrics(words: &[&str]) -> Outcome {
         print!("{}", cardinality(&page).map_err(|e| format!("error while counting: {e}"))?);
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Lint) }
+}
+
+/// A family that is described twice, which scrapers let be and the peer's tool does not.
+fn repeated(page: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(page);
+    // Of a name: whether there were a HELP line, a TYPE line, a sample.
+    let mut seen: BTreeMap<&str, [bool; 3]> = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        let comment = line.strip_prefix('#').map(|rest| rest.split_whitespace());
+        let Some(mut words) = comment else {
+            let name = line.split(['{', ' ', '\t']).next().unwrap_or("");
+            seen.entry(name).or_default()[2] = true;
+            continue;
+        };
+        let (keyword, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let known = seen.entry(name).or_default();
+        match keyword {
+            "HELP" if std::mem::replace(&mut known[0], true) => {
+                return Err(format!("line {}: second HELP line for metric name {name:?}", at + 1));
+            }
+            "TYPE" if std::mem::replace(&mut known[1], true) || known[2] => {
+                let what = "or TYPE reported after samples";
+                return Err(format!("line {}: second TYPE line for metric name {name:?}, {what}", at + 1));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A table of metrics by their number of series, the most first.
@@ -65,6 +95,24 @@ fn cardinality(page: &[u8]) -> Result<String, wire::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn families_are_described_once() {
+        for (page, want) in [
+            ("# TYPE a gauge\na 1\n# HELP b B.\n# TYPE b gauge\nb{x=\"# TYPE\"} 1\n", None),
+            ("# HELP a A.\n# HELP a B.\n", Some("line 2: second HELP line for metric name \"a\"")),
+            (
+                "# TYPE a gauge\n# TYPE a gauge\n",
+                Some("line 2: second TYPE line for metric name \"a\", or TYPE reported after samples"),
+            ),
+            (
+                "a 1\n# TYPE a gauge\n",
+                Some("line 2: second TYPE line for metric name \"a\", or TYPE reported after samples"),
+            ),
+        ] {
+            assert_eq!(repeated(page.as_bytes()).err().as_deref(), want, "{page}");
+        }
+    }
 
     #[test]
     fn series_are_counted_by_family() {

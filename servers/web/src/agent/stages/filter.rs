@@ -11,22 +11,21 @@ use crate::agent::syntax::{Args, Diag};
 
 pub(super) fn drop_stage(args: &mut Args, context: &StageContext) -> Result<Box<dyn Stage>> {
     let source = args.text_or("source", "")?;
-    let expression = args.text_or("expression", "")?;
+    let expression = regex_of(args, "expression")?;
     let value = args.text("value")?;
     let older_than = args.duration_or("older_than", Duration::ZERO)?;
     let longer_than = args.size_or("longer_than", 0)?;
     let reason = args.text_or("drop_counter_reason", "drop_stage")?;
     let separator = args.text_or("separator", ";")?;
-    if expression.is_empty() && value.is_none() && source.is_empty() && older_than.is_zero() && longer_than == 0 {
+    if expression.is_none() && value.is_none() && source.is_empty() && older_than.is_zero() && longer_than == 0 {
         return Err(Diag::new(&args.pos, "stage.drop needs at least one condition"));
     }
-    if value.is_some() && !expression.is_empty() {
+    if value.is_some() && expression.is_some() {
         return Err(Diag::new(&args.pos, "stage.drop takes either value or expression"));
     }
     if value.is_some() && source.is_empty() {
         return Err(Diag::new(&args.pos, "stage.drop needs a source for its value"));
     }
-    let expression = if expression.is_empty() { None } else { Some(regex_of(args, &expression)?) };
     let sources = source.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     Ok(Box::new(Drop {
         sources,

@@ -70,8 +70,7 @@ fn set_metadata(item: &mut Item, name: &str, value: String) {
 
 pub(super) fn structured_metadata(args: &mut Args) -> Result<Box<dyn Stage>> {
     let pairs = mapping(args, "values")?;
-    let pattern = args.text_or("regex", "")?;
-    let names = if pattern.is_empty() { None } else { Some(regex_of(args, &pattern)?) };
+    let names = regex_of(args, "regex")?;
     Ok(each(move |item| {
         for (name, source) in &pairs {
             if let Some(value) = item.text(source) {

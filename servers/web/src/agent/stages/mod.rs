@@ -235,9 +235,20 @@ fn build_stage(block: ArgBlock, context: &StageContext, depth: usize) -> Result<
     Ok(stage)
 }
 
-/// A regular expression of an attribute.
-fn regex_of(args: &Args, pattern: &str) -> Result<GoRegex> {
-    GoRegex::new(pattern, Flags::SEARCH).map_err(|error| Diag::new(&args.pos, error.to_string()))
+/// A regular expression of an attribute, `None` when that is absent or empty.
+fn regex_of(args: &mut Args, name: &str) -> Result<Option<GoRegex>> {
+    let pos = args.pos_of(name);
+    let pattern = args.text_or(name, "")?;
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    GoRegex::new(&pattern, Flags::SEARCH).map(Some).map_err(|error| Diag::new(&pos, format!("{name}: {error}")))
+}
+
+/// As [`regex_of`] where there has to be one.
+fn required_regex(args: &mut Args, name: &str) -> Result<GoRegex> {
+    let missing = Diag::new(&args.pos, format!("missing required attribute {name:?}"));
+    regex_of(args, name)?.ok_or(missing)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use model::Labels;
 use model::regex::{GoRegex, Groups};
 use serde_json::Value as Json;
 
-use super::{Item, Result, Stage, StageContext, each, regex_of};
+use super::{Item, Result, Stage, StageContext, each, regex_of, required_regex};
 use crate::agent::syntax::{Args, Diag};
 
 /// A step of a path into JSON.
@@ -75,8 +75,7 @@ pub(super) fn json(args: &mut Args, context: &StageContext) -> Result<Box<dyn St
         let expression = expression.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("\"{name}\""));
         paths.push((name, parse_path(&expression).map_err(|message| Diag::new(&pos, message))?));
     }
-    let pattern = args.text_or("regex", "")?;
-    let names = if pattern.is_empty() { None } else { Some(regex_of(args, &pattern)?) };
+    let names = regex_of(args, "regex")?;
     let source = args.text_or("source", "")?;
     let drop_malformed = args.bool_or("drop_malformed", false)?;
     if paths.is_empty() && names.is_none() {
@@ -178,8 +177,7 @@ pub(super) fn logfmt_pairs(line: &str) -> Vec<(&str, String)> {
 
 pub(super) fn logfmt(args: &mut Args) -> Result<Box<dyn Stage>> {
     let mapping = args.text_map("mapping")?;
-    let pattern = args.text_or("regex", "")?;
-    let names = if pattern.is_empty() { None } else { Some(regex_of(args, &pattern)?) };
+    let names = regex_of(args, "regex")?;
     let source = args.text_or("source", "")?;
     if mapping.is_empty() && names.is_none() {
         return Err(Diag::new(&args.pos, "stage.logfmt needs a mapping"));
@@ -204,8 +202,7 @@ pub(super) fn logfmt(args: &mut Args) -> Result<Box<dyn Stage>> {
 }
 
 pub(super) fn regex(args: &mut Args) -> Result<Box<dyn Stage>> {
-    let expression = args.required("expression")?;
-    let regex = regex_of(args, &expression)?;
+    let regex = required_regex(args, "expression")?;
     let source = args.text_or("source", "")?;
     let as_labels = args.bool_or("labels_from_groups", false)?;
     let names: Vec<(usize, String)> = regex

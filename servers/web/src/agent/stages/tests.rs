@@ -184,7 +184,10 @@ fn mistakes_are_named_with_their_place() {
     let cases = [
         ("stage.nope {}", "t.alloy:2:1: unrecognized stage \"stage.nope\""),
         ("stage.geoip {}", "t.alloy:2:1: stage.geoip is not built into this agent"),
-        ("stage.regex { expression = \"(\" }", "t.alloy:2:1: error parsing regexp: missing closing ): `(`"),
+        (
+            "stage.regex { expression = \"(\" }",
+            "t.alloy:2:28: expression: error parsing regexp: missing closing ): `(`",
+        ),
         ("stage.regex { expression = \"x\" }", "t.alloy:2:1: expression has no named group"),
         ("stage.output { source = \"a\"\n nope = 1 }", "t.alloy:3:9: unrecognized attribute name \"nope\""),
         ("stage.tenant {}", "t.alloy:2:1: stage.tenant needs exactly one of label, source and value"),

@@ -5,7 +5,7 @@ use kit::metrics::Vector;
 use model::regex::Groups;
 use serde_json::Value as Json;
 
-use super::{Item, Result, Stage, StageContext, each, regex_of};
+use super::{Item, Result, Stage, StageContext, each, regex_of, required_regex};
 use crate::agent::syntax::{Args, Diag};
 
 pub(super) fn output(args: &mut Args) -> Result<Box<dyn Stage>> {
@@ -68,8 +68,7 @@ pub(super) fn template(args: &mut Args) -> Result<Box<dyn Stage>> {
 }
 
 pub(super) fn replace(args: &mut Args) -> Result<Box<dyn Stage>> {
-    let expression = args.required("expression")?;
-    let regex = regex_of(args, &expression)?;
+    let regex = required_regex(args, "expression")?;
     let source = args.text_or("source", "")?;
     let text = args.text_or("replace", "")?;
     let set = parse_template(args, &text)?;
@@ -218,8 +217,7 @@ pub(super) fn luhn(args: &mut Args) -> Result<Box<dyn Stage>> {
     let replacement = args.text_or("replacement", "**REDACTED**")?;
     let min_length = args.count_or("min_length", 13)?.max(2);
     let delimiters = args.text_or("delimiters", "")?;
-    let skip = args.text_or("skip_regex", "")?;
-    let skip = if skip.is_empty() { None } else { Some(regex_of(args, &skip)?) };
+    let skip = regex_of(args, "skip_regex")?;
     let source = args.text_or("source", "")?;
     Ok(each(move |item| {
         let Some(text) = item.source(&source) else { return };

@@ -7,7 +7,7 @@ use gotemplate::gotime::{Time, Zone};
 use model::Labels;
 use model::regex::GoRegex;
 
-use super::{Item, Result, Stage, each, regex_of};
+use super::{Item, Result, Stage, each, required_regex};
 use crate::agent::syntax::{Args, Diag};
 
 /// Names of layouts, as Go has them.
@@ -97,8 +97,7 @@ pub(super) fn timestamp(args: &mut Args) -> Result<Box<dyn Stage>> {
 }
 
 pub(super) fn multiline(args: &mut Args) -> Result<Box<dyn Stage>> {
-    let first = args.required("firstline")?;
-    let first = regex_of(args, &first)?;
+    let first = required_regex(args, "firstline")?;
     let max_lines = args.count_or("max_lines", 128)?.max(1);
     let max_wait = args.duration_or("max_wait_time", Duration::from_secs(3))?;
     let trim = args.bool_or("trim_newlines", true)?;

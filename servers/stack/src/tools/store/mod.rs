@@ -1,11 +1,21 @@
-//! `tool tsdb …`: what a store holds. The store must not be open elsewhere.
+//! `tool tsdb …`: what a store holds, and what is written into it from outside. The store must not be open elsewhere.
+//!
+//! [`analyze`] says where a block's series come from, [`backfill`] writes blocks from pages, rules and stores of Prometheus.
+
+mod analyze;
+mod backfill;
 
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
+use alerting::text::go_duration_text;
+use model::labels::InBraces;
+use model::number::{FloatFormat, float_text};
 use model::{Matcher, SampleColumns, SelectHints, SeriesSource};
-use tsdb::{Db, Options, RealFiles, Retention};
-use wire::exposition::{TextFormat, TextWriter};
+use tsdb::{BlockMeta, Db, Options, RealFiles, Retention};
+
+pub(super) use backfill::{import, openmetrics, rules};
 
 use super::args::{Args, Known};
 use super::{Failure, Outcome};
@@ -14,28 +24,33 @@ use super::{Failure, Outcome};
 pub(super) fn run(what: &str, words: &[&str]) -> Outcome {
     let known = Known { switches: &["human-readable", "r"], values: &["limit", "min-time", "max-time", "match"] };
     let args = Args::read(words, &known).map_err(Failure::Usage)?;
-    let dir = match args.words.as_slice() {
-        [] => "data/",
-        [dir] => dir,
+    let (dir, block) = match args.words.as_slice() {
+        [] => ("data/", None),
+        [dir] => (dir.as_str(), None),
+        [dir, block] if what == "analyze" => (dir.as_str(), Some(block.as_str())),
         _ => return Err(Failure::Usage("one directory at most".to_owned())),
     };
-    if !std::path::Path::new(dir).is_dir() {
-        return Err(format!("{dir}: no such directory").into());
+    if !Path::new(dir).is_dir() {
+        return Err(format!("opening the db dir: stat {dir}: no such file or directory").into());
     }
-    // Nothing is deleted while somebody looks.
-    let options = Options { retention: Retention::default(), ..Options::default() };
-    let db = Db::open_with(Arc::new(RealFiles), dir, options).map_err(|e| e.to_string())?;
+    let db = open(dir)?;
     let out = std::io::stdout().lock();
     let mut out = BufWriter::new(out);
     let done = match what {
-        "list" => list(&db, args.is_set("r") || args.is_set("human-readable"), &mut out),
-        "analyze" => analyze(&db, number(&args, "limit", 20)?, &mut out),
+        "list" => list(&db, &db.blocks(), args.is_set("r") || args.is_set("human-readable"), &mut out),
+        "analyze" => analyze::analyze(&db, block, number(&args, "limit", 20)?, &mut out),
         "dump" => dump(&db, &Wanted::of(&args)?, &mut out),
         _ => dump_openmetrics(&db, &Wanted::of(&args)?, &mut out),
     };
     done.and_then(|()| out.flush().map_err(|e| e.to_string()))?;
     db.close().map_err(|e| e.to_string())?;
     Ok(())
+}
+
+/// A store for a tool: nothing is deleted while somebody looks.
+fn open(dir: &str) -> Result<Db, String> {
+    let options = Options { retention: Retention::default(), ..Options::default() };
+    Db::open_with(Arc::new(RealFiles), dir, options).map_err(|e| e.to_string())
 }
 
 fn number<T: std::str::FromStr>(args: &Args, name: &str, default: T) -> Result<T, Failure> {
@@ -45,48 +60,66 @@ fn number<T: std::str::FromStr>(args: &Args, name: &str, default: T) -> Result<T
     }
 }
 
-fn list(db: &Db, readable: bool, out: &mut impl Write) -> Result<(), String> {
-    let time = |ms: i64| if readable { kit::time::Rfc3339(ms).to_string() } else { ms.to_string() };
-    let mut rows = vec![
-        "BLOCK ULID|MIN TIME|MAX TIME|DURATION|NUM SAMPLES|NUM CHUNKS|NUM SERIES"
-            .split('|')
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
-    ];
-    for meta in db.blocks() {
+/// Narrowest column, as in the peer's tables.
+const MIN_WIDTH: usize = 11;
+
+/// The blocks of a store in columns, ascending by time.
+fn list(db: &Db, metas: &[BlockMeta], readable: bool, out: &mut impl Write) -> Result<(), String> {
+    let time = |ms: i64| if readable { readable_time(ms) } else { ms.to_string() };
+    let titles = "BLOCK ULID|MIN TIME|MAX TIME|DURATION|NUM SAMPLES|NUM CHUNKS|NUM SERIES|SIZE";
+    let mut rows = vec![titles.split('|').map(str::to_owned).collect::<Vec<_>>()];
+    for meta in metas {
+        let size = size_bytes(&db.dir().join("blocks").join(meta.ulid.to_string()));
         rows.push(vec![
             meta.ulid.to_string(),
             time(meta.min_time),
             time(meta.max_time),
-            model::duration::DurationMs(meta.max_time - meta.min_time).to_string(),
+            go_duration_text(meta.max_time - meta.min_time),
             meta.stats.num_samples.to_string(),
             meta.stats.num_chunks.to_string(),
             meta.stats.num_series.to_string(),
+            if readable { readable_size(size) } else { size.to_string() },
         ]);
     }
-    let widths: Vec<usize> =
-        (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for row in rows {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(MIN_WIDTH);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    for row in &rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end()).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
 
-fn analyze(db: &Db, limit: usize, out: &mut impl Write) -> Result<(), String> {
-    let report = db.cardinality(limit).map_err(|e| e.to_string())?;
-    let mut text =
-        format!("Series in memory: {}\nLabel pairs: {}\nBlocks: {}\n", report.series, report.pairs, db.blocks().len());
-    for (title, rows) in [
-        ("Highest cardinality metric names", &report.series_by_metric),
-        ("Highest cardinality labels", &report.values_by_name),
-        ("Label names with highest cumulative label value length", &report.bytes_by_name),
-        ("Most common label pairs", &report.series_by_pair),
-    ] {
-        text.push_str(&format!("\n{title}:\n"));
-        rows.iter().for_each(|row| text.push_str(&format!("{} {}\n", row.count, row.name)));
+/// `2020-09-13 12:26:40 +0000 UTC`
+fn readable_time(ms: i64) -> String {
+    let text = kit::time::Rfc3339(ms - ms.rem_euclid(1_000)).to_string();
+    let seconds = text.get(..19).unwrap_or(&text);
+    format!("{} +0000 UTC", seconds.replace('T', " "))
+}
+
+/// `1KiB17B`
+fn readable_size(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];
+    let mut rest = bytes;
+    let mut text = String::new();
+    for (unit, bits) in units {
+        if rest >> bits > 0 {
+            text.push_str(&format!("{}{unit}", rest >> bits));
+            rest &= (1 << bits) - 1;
+        }
     }
-    out.write_all(text.as_bytes()).map_err(|e| e.to_string())
+    if text.is_empty() { "0B".to_owned() } else { text }
+}
+
+/// Bytes of the files in a directory.
+fn size_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_bytes(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
 }
 
 /// What is to be written.
@@ -140,12 +173,9 @@ impl Wanted {
 
 fn dump(db: &Db, wanted: &Wanted, out: &mut impl Write) -> Result<(), String> {
     wanted.each(db, |labels, columns| {
-        let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        let series = format!("{{{}}}", pairs.join(", "));
+        let series = InBraces(labels);
         for (time, value) in columns.timestamps.iter().zip(&columns.values).filter(|(time, _)| wanted.holds(**time)) {
-            let mut text = Vec::new();
-            wire::number::write_float(&mut text, *value);
-            writeln!(out, "{series} {} {time}", String::from_utf8_lossy(&text))?;
+            writeln!(out, "{series} {} {time}", float_text(*value, FloatFormat::General))?;
         }
         for (time, histogram) in columns.histogram_timestamps.iter().zip(&columns.histograms) {
             if wanted.holds(*time) {
@@ -157,24 +187,16 @@ fn dump(db: &Db, wanted: &Wanted, out: &mut impl Write) -> Result<(), String> {
 }
 
 fn dump_openmetrics(db: &Db, wanted: &Wanted, out: &mut impl Write) -> Result<(), String> {
-    let mut page = Vec::new();
-    let mut histograms = 0;
-    wanted.each(db, |labels, columns| {
-        histograms += columns.histograms.len();
-        page.clear();
-        let mut writer = TextWriter::new(&mut page, TextFormat::OpenMetrics);
-        for (time, value) in columns.timestamps.iter().zip(&columns.values) {
-            // The format has no word for the end of a series.
-            if wanted.holds(*time) && !model::is_stale(*value) {
-                let name = labels.metric_name().unwrap_or("");
-                writer.series(name, "", labels.iter().filter(|(n, _)| *n != model::METRIC_NAME), None);
-                writer.value(*value, Some(*time), None);
-            }
+    if let [matchers] = wanted.selectors.as_slice() {
+        let done = tsdb::export_openmetrics(db, matchers, wanted.hints.start_ms, wanted.hints.end_ms, out);
+        let done = done.map_err(|e| e.to_string())?;
+        if done.histograms_skipped > 0 {
+            eprintln!("{} native histograms were left out: the format has none", done.histograms_skipped);
         }
-        out.write_all(&page)
-    })?;
-    if histograms > 0 {
-        eprintln!("{histograms} native histograms were left out: the format has none");
+        return Ok(());
     }
-    out.write_all(b"# EOF\n").map_err(|e| e.to_string())
+    Err("one --match at most".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
