@@ -194,17 +194,26 @@ impl Chunk {
         part.read(&data.symbols, entries.min(part.timestamps.len()), spec, out);
     }
 
-    /// Entries of the first `entries` of a part in a time range.
-    pub(crate) fn count_part(&self, part: usize, entries: usize, start_ns: i64, end_ns: i64) -> u64 {
+    /// Replaces `out` by the entries of the first `entries` of a part between each two neighbours of `edges_ns` (ascending).
+    pub(crate) fn count_part(&self, part: usize, entries: usize, edges_ns: &[i64], out: &mut Vec<u64>) {
+        out.clear();
+        out.resize(edges_ns.len().saturating_sub(1), 0);
         let data = self.data.read();
-        let Some(part) = data.parts.get(part) else { return 0 };
+        let Some(part) = data.parts.get(part) else { return };
         let timestamps = &part.timestamps[..entries.min(part.timestamps.len())];
         if part.in_order {
-            let low = timestamps.partition_point(|t| *t < start_ns);
-            let high = timestamps.partition_point(|t| *t < end_ns);
-            return high.saturating_sub(low) as u64;
+            let older = |edge: i64| timestamps.partition_point(|t| *t < edge);
+            for (count, edges) in out.iter_mut().zip(edges_ns.windows(2)) {
+                *count = older(edges[1]).saturating_sub(older(edges[0])) as u64;
+            }
+            return;
         }
-        timestamps.iter().filter(|t| **t >= start_ns && **t < end_ns).count() as u64
+        for timestamp in timestamps {
+            let after = edges_ns.partition_point(|edge| edge <= timestamp);
+            if let Some(count) = after.checked_sub(1).and_then(|interval| out.get_mut(interval)) {
+                *count += 1;
+            }
+        }
     }
 
     /// Whether an entry of a part has structured metadata.
@@ -446,7 +455,14 @@ mod tests {
         let want: Vec<_> = [(3, "c"), (5, "a"), (5, "b"), (5, "a"), (9, "d")].map(|(t, l)| (t, l.to_owned())).into();
         assert_eq!(lines(&chunk, &[], i64::MIN, i64::MAX), want);
         assert_eq!(lines(&chunk, &["b"], 5, 6), [(5, "b".to_owned())]);
-        assert_eq!(chunk.count_part(0, 5, 3, 9), 4);
+        let count = |entries: usize, edges: &[i64]| {
+            let mut counts = Vec::new();
+            chunk.count_part(0, entries, edges, &mut counts);
+            counts
+        };
+        assert_eq!(count(5, &[3, 9]), [4]);
+        assert_eq!(count(5, &[0, 3, 5, 5, 6, 20]), [0, 1, 0, 3, 1]);
+        assert!(count(5, &[3]).is_empty());
         let mut out = LogColumns::new();
         chunk.read_all(&mut out);
         assert_eq!(out.len(), 5);
@@ -479,6 +495,8 @@ mod tests {
         let mut out = LogColumns::new();
         chunk.read_part(0, part.entries, &ReadSpec::everything(), &mut out);
         assert_eq!(out.timestamps, [1, 2]);
-        assert_eq!(chunk.count_part(0, part.entries, 0, 10), 2);
+        let mut counts = Vec::new();
+        chunk.count_part(0, part.entries, &[0, 2, 10], &mut counts);
+        assert_eq!(counts, [1, 1]);
     }
 }

@@ -12,6 +12,7 @@ use model::{Labels, LogColumns, Matcher};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
+use super::counts::Minutes;
 use super::directory::{Directory, Pages};
 use super::format::{Info, SECTIONS, Section, SectionEntry, SegmentId, UnitInfo, read_footer};
 use super::rows::UnitReader;
@@ -296,16 +297,27 @@ impl Segment {
         UnitReader::new(&*self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, plan, out)
     }
 
-    /// Entries of a unit with a timestamp in `[start_ns, end_ns)`.
-    pub(crate) fn count(&self, unit: u32, start_ns: i64, end_ns: i64) -> Result<u64, Error> {
+    /// Replaces `out` by the entries of a unit between each two neighbours of `edges_ns`, as far as they lie in `range_ns`, from
+    /// its first, inclusive, to its second, exclusive. `minutes`: those of this segment.
+    pub(crate) fn counts(
+        &self,
+        unit: u32,
+        edges_ns: &[i64],
+        range_ns: (i64, i64),
+        minutes: &Minutes,
+        out: &mut Vec<u64>,
+    ) -> Result<(), Error> {
         let of = &self.units[unit as usize];
-        if start_ns <= of.info.min_ns && of.info.max_ns < end_ns {
-            return Ok(u64::from(of.info.entries));
+        if let [first, last] = edges_ns
+            && *first <= of.info.min_ns
+            && range_ns.0 <= of.info.min_ns
+            && (*last).min(range_ns.1) > of.info.max_ns
+        {
+            out.clear();
+            out.push(u64::from(of.info.entries));
+            return Ok(());
         }
-        if of.info.max_ns < start_ns || of.info.min_ns >= end_ns {
-            return Ok(0);
-        }
-        UnitReader::new(&*self.directory()?, &self.pages, of).count(start_ns, end_ns)
+        UnitReader::new(&*self.directory()?, &self.pages, of).counts(edges_ns, range_ns, minutes, out)
     }
 
     /// Whether the segment holds this very entry of a stream.

@@ -7,6 +7,7 @@ use model::LogColumns;
 use model::log::MetadataPair;
 
 use super::column::{Column, Decoded};
+use super::counts::Minutes;
 use super::directory::{ColumnPayload, Directory, Pages, TableInfo, names};
 use super::format::UnitInfo;
 use super::reader::Unit;
@@ -103,7 +104,7 @@ impl<'a> UnitReader<'a> {
     }
 
     /// Timestamps of all lines; decoded once.
-    fn timestamps(&self) -> Result<&[i64], Error> {
+    pub(super) fn timestamps(&self) -> Result<&[i64], Error> {
         if let Some(timestamps) = self.timestamps.get() {
             return Ok(timestamps);
         }
@@ -120,41 +121,15 @@ impl<'a> UnitReader<'a> {
         Ok(self.timestamps.get_or_init(|| timestamps))
     }
 
-    /// Lines with a timestamp in `[start_ns, end_ns)`.
-    pub(super) fn count(&self, start_ns: i64, end_ns: i64) -> Result<u64, Error> {
-        if let Some(count) = self.count_minutes(start_ns, end_ns)? {
-            return Ok(count);
-        }
-        let timestamps = self.timestamps()?;
-        let low = timestamps.partition_point(|t| *t < start_ns);
-        let high = timestamps.partition_point(|t| *t < end_ns);
-        Ok(high.saturating_sub(low) as u64)
+    pub(super) fn info(&self) -> &UnitInfo {
+        &self.unit.info
     }
 
-    /// The same from the counts per minute, when the range begins and ends where minutes do.
-    fn count_minutes(&self, start_ns: i64, end_ns: i64) -> Result<Option<u64>, Error> {
-        let info = &self.unit.info;
-        let first = UnitInfo::minute(info.min_ns);
-        let minutes = info.minutes() as usize;
-        // How many whole minutes of the unit lie before a moment; `None`: it lies within one.
-        let before = |moment: i64| {
-            if moment <= info.min_ns {
-                return Some(0);
-            }
-            if moment > info.max_ns {
-                return Some(minutes);
-            }
-            let inside = moment.wrapping_sub(1).rem_euclid(60_000_000_000) != 0;
-            if inside { None } else { Some(UnitInfo::minute(moment).wrapping_sub(first) as usize) }
-        };
-        let (Some(start), Some(end)) = (before(start_ns), before(end_ns)) else { return Ok(None) };
-        if !info.has_minutes || start > end || end > minutes {
-            return Ok(None);
-        }
-        let mut counts = Vec::new();
-        let base = self.unit.first_minute;
-        self.directory.line_values(self.pages, &self.directory.minutes, base + start..base + end, &mut counts)?;
-        Ok(Some(counts.iter().sum()))
+    /// Replaces `out` by the number of lines in each minute from the first to the last.
+    pub(super) fn minutes(&self, kept: &Minutes, out: &mut Vec<u64>) -> Result<(), Error> {
+        let first = self.unit.first_minute;
+        let end = usize::try_from(self.unit.info.minutes()).ok().and_then(|count| first.checked_add(count));
+        kept.get(self.directory, self.pages, first..end.unwrap_or(usize::MAX), out)
     }
 
     /// Replaces `out` by the wanted entries, oldest first. `plan`: where the needles of `spec` are, if it has any.
