@@ -17,7 +17,7 @@ use crate::deletes::{Rule, StreamRules, for_stream};
 use crate::error::Error;
 use crate::head::{Chunk, ReadSpec};
 use crate::needles::Needles;
-use crate::segment::{Minutes, Plan, Segment};
+use crate::segment::{Minutes, Plan, Segment, Shortening};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -49,6 +49,8 @@ struct Source {
     plan: Option<Plan>,
     /// Its counts per minute.
     minutes: Minutes,
+    /// What of its lines is put together.
+    shortening: Option<Shortening>,
 }
 
 /// Collects units; gives each label set one number.
@@ -98,9 +100,11 @@ impl Collector {
             let info = segment.unit(*unit);
             inside(info.min_ns, info.max_ns)
         };
-        let plan = segment.plan(needles)?;
+        let plan = Plan::new(needles);
+        // Who wants few entries reads few units: which of the others have none of them need not be known.
+        let tested = plan.as_ref().filter(|_| request.limit == 0);
         // What cannot be read is found out when it is read, and told by the reader.
-        let may_match = |unit: &u32| plan.as_ref().is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
+        let may_match = |unit: &u32| tested.is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
         let mut streams = Vec::new();
         let mut units: Vec<u32> = Vec::new();
         for stream in segment.select(&request.matchers)? {
@@ -135,7 +139,12 @@ impl Collector {
             self.units.truncate(before);
         }
         if self.units.len() > before {
-            self.sources.push(Source { segment: segment.clone(), plan, minutes: Minutes::default() });
+            self.sources.push(Source {
+                segment: segment.clone(),
+                plan,
+                minutes: Minutes::default(),
+                shortening: request.shorten.clone().map(Shortening::new),
+            });
         }
         result
     }
@@ -355,6 +364,10 @@ impl LogSelection for Selection {
             needles: &self.needles,
             skip_lines: self.skip_lines && !reads,
             skip_metadata: self.skip_metadata && !reads,
+            shorten: match self.places.get(index) {
+                Some(Place::Sealed { source, .. }) if !reads => self.sources[*source].shortening.as_ref(),
+                _ => None,
+            },
         };
         match self.places.get(index) {
             Some(Place::Open { chunk, part, entries }) => chunk.read_part(*part, *entries, &spec, out),

@@ -5,11 +5,14 @@
 //! filters reads no line, and units are read from any number of threads. Units of one stream may overlap in time;
 //! no entry is in two of them.
 
+use std::sync::Arc;
+
 use crate::error::SourceError;
 use crate::labels::Labels;
 use crate::log::LogColumns;
 use crate::matcher::Matcher;
 use crate::series_source::LabelQuery;
+use crate::shorten::Shorten;
 
 /// Order in which entries are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,10 +38,15 @@ pub struct LogSelect {
     /// Every wanted line contains, for each element of the outer list, at least one text of the inner list (case-sensitive).
     /// A store uses it to leave out entries and units; it may leave them in as well.
     pub needles: Vec<Vec<String>>,
+    /// About so many entries will be read, 0: all. With a limit a store need not find out in advance which units the needles rule
+    /// out.
+    pub limit: usize,
     /// Lines are not looked at: a store may leave their text empty (timestamps and counts are right).
     pub skip_lines: bool,
     /// Structured metadata is not looked at: a store may leave it out.
     pub skip_metadata: bool,
+    /// Not all of a line is looked at: a store may give lines that are shortened by this.
+    pub shorten: Option<Arc<dyn Shorten>>,
 }
 
 /// A piece of one stream.

@@ -132,6 +132,20 @@ fn main() {
         }
         return;
     }
+    // One query in LogQL again and again, for profiles.
+    if let Ok(text) = std::env::var("ASK") {
+        let times = std::env::var("TIMES").ok().and_then(|t| t.parse().ok()).unwrap_or(20);
+        let (from, to) = (corpus.start_ns(), corpus.end_ns());
+        let request = Request { limit: 100, ..Request::range(from, to, MINUTE_NS) };
+        let before = cpu();
+        let answers: f64 = (0..times).map(|_| ask(&db, &text, &request)).sum();
+        println!(
+            "{text}: {}; CPU ms {:.2} each",
+            answers / f64::from(times),
+            (cpu() - before) * 1e3 / f64::from(times)
+        );
+        return;
+    }
     if std::env::var_os("INGEST_ONLY").is_some() {
         return;
     }
@@ -205,7 +219,7 @@ fn main() {
         Some(truth.json_5xx),
     );
     asked(
-        "sum(count_over_time({job=\"gateway\"} | logfmt | level=\"error\" [1m]))",
+        "sum(count_over_time({job=\"gateway\"} | logfmt | level_extracted=\"error\" [1m]))",
         &minutes,
         Some(truth.logfmt_errors),
     );

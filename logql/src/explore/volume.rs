@@ -170,8 +170,10 @@ fn select<'a>(
         end_ns,
         direction: Direction::Forward,
         needles: Vec::new(),
+        limit: 0,
         skip_lines: true,
         skip_metadata: true,
+        shorten: None,
     };
     Ok(source.select(&request)?)
 }

@@ -105,6 +105,7 @@ impl<'a> EntryStream<'a> {
         params: &LogParams,
         context: &'a QueryContext<'_>,
     ) -> Result<Self, QueryError> {
+        let few = params.limit <= 10_000;
         let (mut start_ns, mut end_ns) = (params.start_ns, params.end_ns);
         if let Some(after) = params.after {
             match params.direction {
@@ -118,8 +119,11 @@ impl<'a> EntryStream<'a> {
             end_ns,
             direction: params.direction,
             needles: compiled.needles.clone(),
+            // Where bytes are limited, only units that may have something count.
+            limit: if few && context.limits.max_bytes_read == 0 { params.limit } else { 0 },
             skip_lines: false,
             skip_metadata: false,
+            shorten: None,
         };
         let selection = compiled.select(source, &request)?;
         let budget = Budget::new(context);
@@ -140,7 +144,7 @@ impl<'a> EntryStream<'a> {
         let mut workers: Vec<Worker> = (0..threads).map(|_| worker()).collect();
         workers[0].stats.streams = hashes.len() as u64;
         let slices = Slices::new(start_ns, end_ns, params.direction);
-        let slice_entries = if params.limit <= 10_000 { (params.limit * 2).max(256) } else { 1 << 16 };
+        let slice_entries = if few { (params.limit * 2).max(256) } else { 1 << 16 };
         Ok(Self {
             selection,
             hashes,

@@ -6,9 +6,10 @@
 //! to its series ([`Accumulator`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::number::parse_float;
-use model::{Direction, LogColumns, LogSelect, LogSelection, LogUnit, Matcher, SourceErrorKind};
+use model::{Direction, LogColumns, LogSelect, LogSelection, LogUnit, Matcher, Shorten, SourceErrorKind};
 
 use super::Environment;
 use super::accumulate::{Accumulator, CounterRate, Distinct, Quantile, Samples, WindowFunction};
@@ -21,6 +22,7 @@ use crate::logs::{memory, metadata_bytes};
 use crate::pipeline::compile::Compiled;
 use crate::pipeline::label_sets::{Groups, LabelSets};
 use crate::pipeline::names::NameId;
+use crate::pipeline::shorten::Shortener;
 use crate::pipeline::state::{Slice, StageError};
 use crate::syntax::ast::{Conversion, RangeOp};
 use crate::units::bytes::parse_bytes;
@@ -134,8 +136,10 @@ impl RangeNode {
             end_ns,
             direction: Direction::Forward,
             needles: self.compiled.needles.clone(),
+            limit: 0,
             skip_lines: !self.needs_lines(),
             skip_metadata: !self.needs_metadata() && self.key == Key::Nothing,
+            shorten: self.shortener().map(|shortener| Arc::new(shortener) as Arc<dyn Shorten>),
         };
         let mut selection = self.compiled.select(env.source, &request)?;
         if !self.needs_metadata() && !request.skip_metadata && self.streams_have_key(&*selection) {
@@ -182,6 +186,13 @@ impl RangeNode {
         }
         env.warnings.extend(selection.warnings());
         Ok(all)
+    }
+
+    /// What is enough of lines, where a parser makes some labels of them and nothing else looks at them.
+    pub(crate) fn shortener(&self) -> Option<Shortener> {
+        let pipeline = &self.compiled.pipeline;
+        let counts_bytes = matches!(self.op, RangeOp::Bytes | RangeOp::BytesRate);
+        if counts_bytes { None } else { Shortener::new(&pipeline.stages, &pipeline.state.names) }
     }
 
     /// Whether the text of lines is looked at.

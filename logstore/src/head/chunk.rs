@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 
 use super::symbols::Symbols;
 use crate::needles::{Needles, line_bytes};
+use crate::segment::Shortening;
 
 /// A part takes no more entries once its lines have this many bytes.
 const PART_BYTES: usize = 256 << 10;
@@ -96,6 +97,8 @@ pub(crate) struct ReadSpec<'a> {
     pub(crate) needles: &'a Needles,
     pub(crate) skip_lines: bool,
     pub(crate) skip_metadata: bool,
+    /// What of lines in segments is put together.
+    pub(crate) shorten: Option<&'a Shortening>,
 }
 
 static EVERYTHING: Needles = Needles::none();
@@ -103,7 +106,14 @@ static EVERYTHING: Needles = Needles::none();
 impl ReadSpec<'_> {
     /// Every entry, whole.
     pub(crate) fn everything() -> ReadSpec<'static> {
-        ReadSpec { start_ns: i64::MIN, end_ns: i64::MAX, needles: &EVERYTHING, skip_lines: false, skip_metadata: false }
+        ReadSpec {
+            start_ns: i64::MIN,
+            end_ns: i64::MAX,
+            needles: &EVERYTHING,
+            skip_lines: false,
+            skip_metadata: false,
+            shorten: None,
+        }
     }
 
     /// Every entry of one moment, whole.
@@ -436,7 +446,8 @@ mod tests {
 
     fn lines(chunk: &Chunk, needles: &[&str], start_ns: i64, end_ns: i64) -> Vec<(i64, String)> {
         let needles = Needles::new(&needles.iter().map(|n| vec![(*n).to_owned()]).collect::<Vec<_>>());
-        let spec = ReadSpec { start_ns, end_ns, needles: &needles, skip_lines: false, skip_metadata: false };
+        let spec =
+            ReadSpec { start_ns, end_ns, needles: &needles, skip_lines: false, skip_metadata: false, shorten: None };
         let mut out = LogColumns::new();
         let mut all = Vec::new();
         for (index, part) in chunk.parts().iter().enumerate() {

@@ -21,7 +21,6 @@ use super::words::Words;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
-use crate::needles::Needles;
 
 /// Counts uses of directories, so that those used last are kept.
 static USES: AtomicU64 = AtomicU64::new(1);
@@ -271,14 +270,6 @@ impl Segment {
         };
         let words = Words::read(section(Section::Words)?).map_err(inside(Section::Words))?;
         Directory::read(section(Section::Templates)?, words).map_err(inside(Section::Templates))
-    }
-
-    /// A plan to find needles in this segment; `None` when there are none to be found.
-    pub(crate) fn plan(&self, needles: &Arc<Needles>) -> Result<Option<Plan>, Error> {
-        if needles.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Plan::new(needles.clone(), self.directory()?.lines.len())))
     }
 
     /// Whether a unit may have lines with all that is wanted.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use model::LogColumns;
+use model::Shortened;
 use model::log::MetadataPair;
 
 use super::column::{Column, Decoded};
@@ -56,6 +57,23 @@ impl<'a> TableReader<'a> {
             Ok(ColumnReader { column, payload, decoded: Decoded::default(), end, dense })
         });
         Ok(Self { literals: table.literals().collect(), columns: columns.collect::<Result<_, Error>>()? })
+    }
+
+    /// The same for lines of which only a part is put together.
+    fn short(
+        directory: &'a Directory,
+        pages: &'a Pages,
+        table: &'a TableInfo,
+        short: &'a Shortened,
+        end: usize,
+        dense: bool,
+    ) -> Result<Self, Error> {
+        let columns = short.gaps.iter().map(|index| {
+            let (column, payload) = directory.column(pages, table, *index)?;
+            Ok(ColumnReader { column, payload, decoded: Decoded::default(), end, dense })
+        });
+        let literals = short.texts.iter().map(Vec::as_slice).collect();
+        Ok(Self { literals, columns: columns.collect::<Result<_, Error>>()? })
     }
 
     fn print_line(&mut self, row: usize, entry_ns: i64, words: &Words, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -305,7 +323,14 @@ impl<'a> UnitReader<'a> {
                 none => {
                     let (table, end) = self.table(place)?;
                     let dense = counts[place] * 8 >= info.templates[place].1 as usize;
-                    none.insert(TableReader::new(self.directory, self.pages, table, end, dense)?)
+                    // What is searched has to be whole.
+                    let by = spec.shorten.filter(|_| !line.search);
+                    let template = info.templates[place].0;
+                    let reader = match by.and_then(|by| by.of(self.directory, self.pages, template)) {
+                        Some(short) => TableReader::short(self.directory, self.pages, table, short, end, dense)?,
+                        None => TableReader::new(self.directory, self.pages, table, end, dense)?,
+                    };
+                    none.insert(reader)
                 }
             };
             let start = text.len();

@@ -40,9 +40,15 @@ fn entries(columns: &LogColumns) -> Vec<Entry> {
 /// Entries of a stream in a range with all needles.
 fn read(segment: &Segment, stream: u32, range: (i64, i64), needles: &[Vec<String>]) -> Vec<Entry> {
     let needles = Arc::new(Needles::new(needles));
-    let plan = segment.plan(&needles).unwrap();
-    let spec =
-        ReadSpec { start_ns: range.0, end_ns: range.1, needles: &needles, skip_lines: false, skip_metadata: false };
+    let plan = Plan::new(&needles);
+    let spec = ReadSpec {
+        start_ns: range.0,
+        end_ns: range.1,
+        needles: &needles,
+        skip_lines: false,
+        skip_metadata: false,
+        shorten: None,
+    };
     let mut out = LogColumns::new();
     let mut found = Vec::new();
     for unit in segment.units_of(stream) {
