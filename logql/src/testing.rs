@@ -198,9 +198,11 @@ impl LogSelection for MemorySelection<'_> {
         Ok(())
     }
 
-    fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
-        let inside = |entry: &&Entry| start_ns <= entry.timestamp_ns && entry.timestamp_ns < end_ns;
-        Some(self.logs[index].iter().filter(inside).count() as u64)
+    fn counts(&self, index: usize, edges_ns: &[i64], out: &mut Vec<u64>) -> bool {
+        let older = |edge: i64| self.logs[index].iter().filter(|entry| entry.timestamp_ns < edge).count() as u64;
+        out.clear();
+        out.extend(edges_ns.windows(2).map(|edges| older(edges[1]) - older(edges[0])));
+        true
     }
 
     fn has_metadata(&self, index: usize) -> bool {

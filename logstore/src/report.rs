@@ -55,7 +55,9 @@ impl Db {
         let empty = |labels: &Labels| StreamVolume { labels: labels.clone(), units: 0, entries: 0, bytes: 0 };
         let mut volumes: Vec<StreamVolume> = selection.streams().iter().map(empty).collect();
         for (index, unit) in selection.units().iter().enumerate() {
-            let entries = selection.count(index, start_ns, end_ns).unwrap_or(unit.entries);
+            let whole = start_ns <= unit.min_ns && unit.max_ns < end_ns;
+            let counted = if whole { None } else { selection.count(index, start_ns, end_ns) };
+            let entries = counted.unwrap_or(unit.entries);
             let volume = &mut volumes[unit.stream as usize];
             volume.units += 1;
             volume.entries += entries;

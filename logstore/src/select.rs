@@ -17,7 +17,7 @@ use crate::deletes::{Rule, StreamRules, for_stream};
 use crate::error::Error;
 use crate::head::{Chunk, ReadSpec};
 use crate::needles::Needles;
-use crate::segment::{Plan, Segment};
+use crate::segment::{Minutes, Plan, Segment, Shortening};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -47,6 +47,10 @@ struct Source {
     segment: Arc<Segment>,
     /// Where the needles are, if there are any.
     plan: Option<Plan>,
+    /// Its counts per minute.
+    minutes: Minutes,
+    /// What of its lines is put together.
+    shortening: Option<Shortening>,
 }
 
 /// Collects units; gives each label set one number.
@@ -96,9 +100,11 @@ impl Collector {
             let info = segment.unit(*unit);
             inside(info.min_ns, info.max_ns)
         };
-        let plan = segment.plan(needles)?;
+        let plan = Plan::new(needles);
+        // Who wants few entries reads few units: which of the others have none of them need not be known.
+        let tested = plan.as_ref().filter(|_| request.limit == 0);
         // What cannot be read is found out when it is read, and told by the reader.
-        let may_match = |unit: &u32| plan.as_ref().is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
+        let may_match = |unit: &u32| tested.is_none_or(|plan| segment.may_match(*unit, plan).unwrap_or(true));
         let mut streams = Vec::new();
         let mut units: Vec<u32> = Vec::new();
         for stream in segment.select(&request.matchers)? {
@@ -133,7 +139,12 @@ impl Collector {
             self.units.truncate(before);
         }
         if self.units.len() > before {
-            self.sources.push(Source { segment: segment.clone(), plan });
+            self.sources.push(Source {
+                segment: segment.clone(),
+                plan,
+                minutes: Minutes::default(),
+                shortening: request.shorten.clone().map(Shortening::new),
+            });
         }
         result
     }
@@ -341,14 +352,22 @@ impl LogSelection for Selection {
     }
 
     fn read(&self, index: usize, out: &mut LogColumns) -> Result<(), SourceError> {
+        self.read_between(index, i64::MIN, i64::MAX, out)
+    }
+
+    fn read_between(&self, index: usize, start_ns: i64, end_ns: i64, out: &mut LogColumns) -> Result<(), SourceError> {
         let hidden = self.hidden_in(index);
         let reads = hidden.iter().any(|rule| rule.reads_entries());
         let spec = ReadSpec {
-            start_ns: self.start_ns,
-            end_ns: self.end_ns,
+            start_ns: self.start_ns.max(start_ns),
+            end_ns: self.end_ns.min(end_ns),
             needles: &self.needles,
             skip_lines: self.skip_lines && !reads,
             skip_metadata: self.skip_metadata && !reads,
+            shorten: match self.places.get(index) {
+                Some(Place::Sealed { source, .. }) if !reads => self.sources[*source].shortening.as_ref(),
+                _ => None,
+            },
         };
         match self.places.get(index) {
             Some(Place::Open { chunk, part, entries }) => chunk.read_part(*part, *entries, &spec, out),
@@ -378,15 +397,20 @@ impl LogSelection for Selection {
         self.warnings.clone()
     }
 
-    fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
-        let place = self.places.get(index)?;
-        if !self.hidden_in(index).is_empty() {
-            return None;
-        }
-        let (start_ns, end_ns) = (start_ns.max(self.start_ns), end_ns.min(self.end_ns));
+    fn counts(&self, index: usize, edges_ns: &[i64], out: &mut Vec<u64>) -> bool {
+        let Some(place) = self.places.get(index).filter(|_| self.hidden_in(index).is_empty()) else { return false };
         match place {
-            Place::Open { chunk, part, entries } => Some(chunk.count_part(*part, *entries, start_ns, end_ns)),
-            Place::Sealed { source, unit } => self.sources[*source].segment.count(*unit, start_ns, end_ns).ok(),
+            Place::Open { chunk, part, entries } => {
+                let inside = |edge: &i64| (*edge).min(self.end_ns).max(self.start_ns);
+                let edges_ns: Vec<i64> = edges_ns.iter().map(inside).collect();
+                chunk.count_part(*part, *entries, &edges_ns, out);
+                true
+            }
+            Place::Sealed { source, unit } => {
+                let source = &self.sources[*source];
+                let range_ns = (self.start_ns, self.end_ns);
+                source.segment.counts(*unit, edges_ns, range_ns, &source.minutes, out).is_ok()
+            }
         }
     }
 }

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Modules: [`labels`] and [`matcher`] (identity and selection), [`sample`], [`histogram`] and [`metric_kind`] (what a
-//! series holds),
-//! [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store), [`mod@index`] (from
+//! series holds), [`log`] (what a stream holds), [`series_source`] and [`log_source`] (how an evaluator reads a store, of
+//! lines perhaps [a part](mod@shorten)), [`mod@index`] (from
 //! label pairs to series and back, in memory and on disk), [`mod@regex`] and [`number`] (Go's dialects of both), [`duration`].
 //!
 //! Limits: a label name or value is at most [`labels::MAX_LABEL_LEN`] bytes; timestamps of samples are `i64`
@@ -35,6 +35,7 @@ pub mod number;
 pub mod regex;
 pub mod sample;
 pub mod series_source;
+pub mod shorten;
 
 pub use error::{SourceError, SourceErrorKind};
 pub use histogram::{FloatHistogram, Histogram, ResetHint, Span};
@@ -46,3 +47,4 @@ pub use metric_kind::MetricKind;
 pub use regex::{GoRegex, RegexError};
 pub use sample::{STALE_NAN, SampleColumns, SampleValue, VectorSample, is_stale};
 pub use series_source::{LabelQuery, SelectHints, Selection, SeriesSource};
+pub use shorten::{GAP, GapClass, Shorten, Shortened};

@@ -1,5 +1,7 @@
 //! Entries of log streams as columns: how lines travel from a store to an evaluator.
 
+use std::ops::Range;
+
 /// Entries of one stream as columns. Line `i` is a range of one text buffer, so that a filter can search the whole buffer at once.
 ///
 /// Reused between reads: a reader clears it first, so no allocation happens per line once it has grown.
@@ -81,6 +83,29 @@ impl LogColumns {
         }
     }
 
+    /// Keeps the entries at these places and removes all others; their text stays where it is.
+    pub fn keep(&mut self, places: Range<usize>) {
+        let end = places.end.min(self.len());
+        let start = places.start.min(end);
+        self.timestamps.truncate(end);
+        self.timestamps.drain(..start);
+        self.lines.truncate(end);
+        self.lines.drain(..start);
+        if self.metadata_ends.is_empty() {
+            return;
+        }
+        let pairs_before = |entry: usize| match entry.checked_sub(1) {
+            Some(last) => self.metadata_ends.get(last).map_or(0, |end| *end as usize),
+            None => 0,
+        };
+        let (first, last) = (pairs_before(start), pairs_before(end));
+        self.metadata.truncate(last);
+        self.metadata.drain(..first);
+        self.metadata_ends.truncate(if self.metadata.is_empty() { 0 } else { end });
+        self.metadata_ends.drain(..start.min(self.metadata_ends.len()));
+        self.metadata_ends.iter_mut().for_each(|end| *end -= first as u32);
+    }
+
     fn append(&mut self, part: &str) -> (u32, u32) {
         let start = self.text.len() as u32;
         self.text.push_str(part);
@@ -106,6 +131,17 @@ mod tests {
         assert_eq!(columns.metadata(0).count(), 0);
         assert_eq!(columns.metadata(1).collect::<Vec<_>>(), [("user", "kim"), ("seq", "7")]);
         assert_eq!(columns.metadata(2).count(), 0);
+        for (from, to) in (0..=3).flat_map(|from| (from..=4).map(move |to| (from, to))) {
+            let mut kept = columns.clone();
+            kept.keep(from..to);
+            let of = |columns: &LogColumns, i: usize| {
+                let pairs = columns.metadata(i).map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+                (columns.timestamps[i], columns.line(i).to_owned(), pairs)
+            };
+            let want: Vec<_> = (from..to.min(3)).map(|i| of(&columns, i)).collect();
+            assert_eq!((0..kept.len()).map(|i| of(&kept, i)).collect::<Vec<_>>(), want, "{from}..{to}");
+            assert!(kept.metadata_ends.is_empty() || kept.metadata_ends.len() == kept.len());
+        }
         columns.clear();
         columns.push(1, "x", []);
         assert!(columns.metadata_ends.is_empty());

@@ -5,11 +5,14 @@
 //! filters reads no line, and units are read from any number of threads. Units of one stream may overlap in time;
 //! no entry is in two of them.
 
+use std::sync::Arc;
+
 use crate::error::SourceError;
 use crate::labels::Labels;
 use crate::log::LogColumns;
 use crate::matcher::Matcher;
 use crate::series_source::LabelQuery;
+use crate::shorten::Shorten;
 
 /// Order in which entries are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,10 +38,15 @@ pub struct LogSelect {
     /// Every wanted line contains, for each element of the outer list, at least one text of the inner list (case-sensitive).
     /// A store uses it to leave out entries and units; it may leave them in as well.
     pub needles: Vec<Vec<String>>,
+    /// About so many entries will be read, 0: all. With a limit a store need not find out in advance which units the needles rule
+    /// out.
+    pub limit: usize,
     /// Lines are not looked at: a store may leave their text empty (timestamps and counts are right).
     pub skip_lines: bool,
     /// Structured metadata is not looked at: a store may leave it out.
     pub skip_metadata: bool,
+    /// Not all of a line is looked at: a store may give lines that are shortened by this.
+    pub shorten: Option<Arc<dyn Shorten>>,
 }
 
 /// A piece of one stream.
@@ -99,10 +107,33 @@ pub trait LogSelection: Send + Sync {
     /// When the unit cannot be read. A damaged one is an error of kind `Corrupt`; the evaluator may go on without it and say so.
     fn read(&self, index: usize, out: &mut LogColumns) -> Result<(), SourceError>;
 
-    /// Entries of unit `index` with a timestamp in `[start_ns, end_ns)`, when the store knows it without reading lines.
+    /// As [`LogSelection::read`], for the entries that also have a timestamp in `[start_ns, end_ns)`; an end of `i64::MAX`
+    /// is none. A store neither decodes nor puts together the others where it can, so that who wants the newest entries of
+    /// many units at the same time reads them in slices of time, and stops when it has enough.
+    ///
+    /// # Errors
+    /// As [`LogSelection::read`].
+    fn read_between(&self, index: usize, start_ns: i64, end_ns: i64, out: &mut LogColumns) -> Result<(), SourceError> {
+        self.read(index, out)?;
+        let before = |time_ns: i64| out.timestamps.partition_point(|timestamp| *timestamp < time_ns);
+        let end = if end_ns == i64::MAX { out.len() } else { before(end_ns) };
+        let start = before(start_ns).min(end);
+        out.keep(start..end);
+        Ok(())
+    }
+
+    /// Replaces `out` by the number of entries of unit `index` between each two neighbours of `edges_ns` (ascending): from the
+    /// first, inclusive, to the second, exclusive. Entries outside of the time range are not counted. False when the store does
+    /// not know without reading lines. One call answers for all steps of a query: what it takes is decoded once.
+    fn counts(&self, index: usize, edges_ns: &[i64], out: &mut Vec<u64>) -> bool {
+        let _ = (index, edges_ns, out);
+        false
+    }
+
+    /// [`LogSelection::counts`] between two edges.
     fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
-        let _ = (index, start_ns, end_ns);
-        None
+        let mut counts = Vec::new();
+        self.counts(index, &[start_ns, end_ns.max(start_ns)], &mut counts).then(|| counts.iter().sum())
     }
 
     /// Whether an entry of unit `index` may have structured metadata. A store that knows it has none lets evaluators count

@@ -1,4 +1,5 @@
-//! Measures the log store on the corpus of logs: CPU seconds of ingest, bytes on disk, reading back, queries at store level.
+//! Measures the log store on the corpus of logs: CPU seconds of ingest, bytes on disk, reading back,
+//! queries of the store alone, and queries in LogQL.
 //!
 //! `logs-store [MEGABYTES [DIR]]`; every answer is checked against what the generator knows.
 
@@ -8,8 +9,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use foursight_benches::logs::{Batch, Corpus};
+use logql::{Engine, ParseOptions, QueryContext, Request, Value, parse};
 use logstore::{Db, Limits, Options, PushEntry, PushStream, StreamKey, SyncPolicy};
 use model::{Direction, Labels, LogColumns, LogSelect, LogSource, Matcher};
+
+const MINUTE_NS: i64 = 60_000_000_000;
 
 /// CPU time of this thread in seconds.
 fn cpu() -> f64 {
@@ -128,6 +132,20 @@ fn main() {
         }
         return;
     }
+    // One query in LogQL again and again, for profiles.
+    if let Ok(text) = std::env::var("ASK") {
+        let times = std::env::var("TIMES").ok().and_then(|t| t.parse().ok()).unwrap_or(20);
+        let (from, to) = (corpus.start_ns(), corpus.end_ns());
+        let request = Request { limit: 100, ..Request::range(from, to, MINUTE_NS) };
+        let before = cpu();
+        let answers: f64 = (0..times).map(|_| ask(&db, &text, &request)).sum();
+        println!(
+            "{text}: {}; CPU ms {:.2} each",
+            answers / f64::from(times),
+            (cpu() - before) * 1e3 / f64::from(times)
+        );
+        return;
+    }
     if std::env::var_os("INGEST_ONLY").is_some() {
         return;
     }
@@ -174,15 +192,6 @@ fn main() {
         println!("{what}: {answer}; CPU ms {times:.2?}");
         answer
     };
-    let newest = LogSelect {
-        matchers: job("nginx"),
-        start_ns: from,
-        end_ns: to,
-        needles: vec![vec!["GET".to_owned()]],
-        ..LogSelect::default()
-    };
-    let found = timed("common word, newest 100 lines", &|| newest_lines(&db, &newest, 100) as u64);
-    assert_eq!(found, 100);
     let all = LogSelect { start_ns: from, end_ns: to, ..LogSelect::default() };
     let counted = timed("lines of each stream and minute, without lines", &|| count_minutes(&db, &all));
     let volumes = || db.volumes(&[], from, to).expect("volumes are known");
@@ -190,53 +199,77 @@ fn main() {
     if !reuse {
         assert_eq!((counted, summed), (truth.lines, truth.bytes));
     }
+    let newest = Request { limit: 100, ..Request::range(from, to, 1) };
+    let minutes = Request::range(from, to, MINUTE_NS);
+    let asked = |text: &str, request: &Request, want: Option<u64>| {
+        let got = timed(text, &|| ask(&db, text, request).round() as u64);
+        assert!(reuse || want.is_none_or(|want| want == got), "{text}: {want:?}");
+    };
+    asked("{job=\"nginx\"} |= \"GET\"", &newest, Some(100));
+    asked("{job=~\".+\"} |= \"e\"", &newest, Some(100));
+    asked("sum by (job, host, instance) (count_over_time({job=~\".+\"}[1m]))", &minutes, Some(truth.lines));
+    asked("sum by (job) (rate({job=~\".+\"}[1m]))", &minutes, None);
+    let quarters = Request::range(from, to, MINUTE_NS / 4);
+    asked("sum by (job) (count_over_time({job=~\".+\"}[15s]))", &quarters, Some(truth.lines));
+    let json = "sum by (status) (count_over_time({job=\"api\"} | json | status >= 500 [1m]))";
+    asked(json, &minutes, Some(truth.json_5xx));
+    asked(
+        "sum(count_over_time({job=\"api\"} | json status=\"status\" | status >= 500 [1m]))",
+        &minutes,
+        Some(truth.json_5xx),
+    );
+    asked(
+        "sum(count_over_time({job=\"gateway\"} | logfmt | level_extracted=\"error\" [1m]))",
+        &minutes,
+        Some(truth.logfmt_errors),
+    );
+    asked(
+        "quantile_over_time(0.99, {job=\"gateway\"} | logfmt | unwrap duration(duration) [1m]) by (host)",
+        &minutes,
+        None,
+    );
     drop(db);
     let before = (Instant::now(), cpu());
     let db = Db::open(&dir, options).expect("the store opens");
     println!("open: CPU {:.1} ms, wall {:.1} ms", (cpu() - before.1) * 1e3, before.0.elapsed().as_secs_f64() * 1e3);
     let line = [PushEntry { timestamp_ns: to, line: "a line that was pushed just now", metadata: &[] }];
-    let wanted = LogSelect { start_ns: to, end_ns: to + 1, needles: vec![vec!["just now".to_owned()]], ..newest };
     let before = Instant::now();
     db.push(&[PushStream { key: StreamKey::Raw { text: &keys[0], resolve: &resolve }, entries: &line }], to)
         .expect("the line is taken");
-    assert_eq!(newest_lines(&db, &LogSelect { matchers: Vec::new(), ..wanted }, 1), 1);
+    let just_now = Request { limit: 1, ..Request::range(to, to + 1, 1) };
+    assert_eq!(ask(&db, "{job=~\".+\"} |= \"just now\"", &just_now), 1.0);
     println!("push to visible, synced: wall {:.2} ms", before.elapsed().as_secs_f64() * 1e3);
-}
-
-/// Reads units until nothing newer can come; returns the number of lines found, at most `limit`.
-fn newest_lines(db: &Db, request: &LogSelect, limit: usize) -> usize {
-    let selection = db.select(request).expect("the selection is made");
-    let mut columns = LogColumns::new();
-    let mut newest: Vec<i64> = Vec::new();
-    for (index, unit) in selection.units().iter().enumerate() {
-        if newest.len() >= limit && newest[limit - 1] > unit.max_ns {
-            break;
-        }
-        selection.read(index, &mut columns).expect("the unit is read");
-        let passes = |row: &usize| {
-            let line = columns.line(*row);
-            request.needles.iter().all(|group| group.iter().any(|needle| line.contains(needle.as_str())))
-        };
-        newest.extend((0..columns.len()).filter(passes).map(|row| columns.timestamps[row]));
-        newest.sort_unstable_by_key(|timestamp| std::cmp::Reverse(*timestamp));
-        newest.truncate(limit);
-    }
-    newest.len()
 }
 
 /// What `count_over_time` in steps of a minute asks for.
 fn count_minutes(db: &Db, request: &LogSelect) -> u64 {
-    const MINUTE_NS: i64 = 60_000_000_000;
     let selection = db.select(request).expect("the selection is made");
-    let mut sum = 0;
+    let (mut sum, mut edges_ns, mut counts) = (0, Vec::new(), Vec::new());
     for (index, unit) in selection.units().iter().enumerate() {
-        let mut start_ns = (unit.min_ns - 1).div_euclid(MINUTE_NS) * MINUTE_NS + 1;
-        while start_ns <= unit.max_ns {
-            sum += selection.count(index, start_ns, start_ns + MINUTE_NS).expect("counts are known");
-            start_ns += MINUTE_NS;
+        let mut edge_ns = (unit.min_ns - 1).div_euclid(MINUTE_NS) * MINUTE_NS + 1;
+        edges_ns.clear();
+        edges_ns.push(edge_ns);
+        while edge_ns <= unit.max_ns {
+            edge_ns += MINUTE_NS;
+            edges_ns.push(edge_ns);
         }
+        assert!(selection.counts(index, &edges_ns, &mut counts), "counts are known");
+        sum += counts.iter().sum::<u64>();
     }
     sum
+}
+
+/// Asks the evaluator in a query of numbers or entries, on one thread; returns the sum of all numbers, or the number of entries.
+fn ask(db: &Db, text: &str, request: &Request) -> f64 {
+    let expr = parse(text, ParseOptions::default()).expect("the query is one");
+    let context = QueryContext { threads: 1, ..QueryContext::at(0) };
+    let output = Engine::default().query(db, &expr, request, &context).expect("the query is answered");
+    match output.value {
+        Value::Streams(found) => found.streams.iter().map(|stream| stream.entries.len() as f64).sum(),
+        Value::Matrix(series) => series.iter().flat_map(|one| &one.points).map(|point| point.1).sum(),
+        Value::Vector(samples) => samples.iter().map(|sample| sample.value).sum(),
+        _ => 0.0,
+    }
 }
 
 fn count_lines(db: &Db, request: &LogSelect) -> (u64, u64) {

@@ -115,10 +115,12 @@ impl LogSelection for Found<'_> {
         Ok(())
     }
 
-    fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
+    fn counts(&self, index: usize, edges_ns: &[i64], out: &mut Vec<u64>) -> bool {
         let times = &self.source.units[self.chosen[index]].1.timestamps;
-        let before = |limit: i64| times.partition_point(|time| *time < limit);
-        Some(before(end_ns).saturating_sub(before(start_ns)) as u64)
+        let before = |limit: i64| times.partition_point(|time| *time < limit) as u64;
+        out.clear();
+        out.extend(edges_ns.windows(2).map(|edges| before(edges[1]) - before(edges[0])));
+        true
     }
 
     fn has_metadata(&self, _: usize) -> bool {

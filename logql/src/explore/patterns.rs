@@ -66,8 +66,10 @@ pub fn patterns(
         end_ns,
         direction: Direction::Forward,
         needles: Vec::new(),
+        limit: 0,
         skip_lines: false,
         skip_metadata: false,
+        shorten: None,
     };
     let selection = source.select(&request)?;
     let bytes = selection.units().iter().map(|unit| unit.bytes).sum();

@@ -1,7 +1,7 @@
 //! How much there is of what, from the headers of units.
 //!
-//! A unit that lies in several intervals is divided between them: by its entries where the store can count them, by time
-//! where it cannot.
+//! A unit that lies in several intervals is divided between them: by its entries where the store can count them, all
+//! intervals in one call, by time where it cannot.
 
 use std::collections::HashMap;
 
@@ -36,10 +36,10 @@ pub fn index_stats(
     let selection = select(source, matchers, start_ns, end_ns)?;
     let mut stats = IndexStats { streams: selection.streams().len() as u64, ..IndexStats::default() };
     for (index, unit) in selection.units().iter().enumerate() {
-        let (bytes, entries) = share(&*selection, index, unit, start_ns, end_ns);
+        let part: f64 = shares(&*selection, index, unit, &[start_ns, end_ns]).iter().sum();
         stats.chunks += 1;
-        stats.bytes += bytes.round() as u64;
-        stats.entries += entries.round() as u64;
+        stats.bytes += (unit.bytes as f64 * part).round() as u64;
+        stats.entries += (unit.entries as f64 * part).round() as u64;
     }
     Ok(stats)
 }
@@ -86,6 +86,7 @@ pub fn volumes(
     let intervals = intervals(request)?;
     let selection = select(source, &request.matchers, request.start_ns, request.end_ns)?;
     let mut series: HashMap<LabelSet, Vec<f64>> = HashMap::new();
+    let mut edges_ns = Vec::new();
     let keys: Vec<Vec<LabelSet>> =
         selection.streams().iter().map(|labels| keys(&LabelSet::from(labels), request)).collect();
     for (index, unit) in selection.units().iter().enumerate() {
@@ -97,12 +98,15 @@ pub fn volumes(
             continue;
         }
         let first = intervals.partition_point(|interval| interval.end_ns <= unit.min_ns);
+        edges_ns.clear();
+        edges_ns.extend(intervals.get(first).map(|interval| interval.start_ns));
         let touched = intervals[first..].iter().take_while(|interval| interval.start_ns <= unit.max_ns);
-        for (at, interval) in touched.enumerate() {
-            let (bytes, _) = share(&*selection, index, unit, interval.start_ns, interval.end_ns);
-            for key in keys.iter().filter(|_| bytes > 0.0) {
-                let values = series.entry(key.clone()).or_insert_with(|| vec![0.0; intervals.len()]);
-                values[first + at] += bytes;
+        edges_ns.extend(touched.map(|interval| interval.end_ns));
+        let parts = shares(&*selection, index, unit, &edges_ns);
+        for key in keys.iter().filter(|_| unit.bytes > 0) {
+            let values = series.entry(key.clone()).or_insert_with(|| vec![0.0; intervals.len()]);
+            for (value, part) in values[first..].iter_mut().zip(&parts) {
+                *value += unit.bytes as f64 * part;
             }
         }
     }
@@ -166,8 +170,10 @@ fn select<'a>(
         end_ns,
         direction: Direction::Forward,
         needles: Vec::new(),
+        limit: 0,
         skip_lines: true,
         skip_metadata: true,
+        shorten: None,
     };
     Ok(source.select(&request)?)
 }
@@ -194,21 +200,24 @@ fn keys(labels: &LabelSet, request: &VolumeRequest) -> Vec<LabelSet> {
     }
 }
 
-/// Bytes and entries of a unit that lie in a time range.
-fn share(selection: &dyn LogSelection, index: usize, unit: &LogUnit, start_ns: i64, end_ns: i64) -> (f64, f64) {
-    let (bytes, entries) = (unit.bytes as f64, unit.entries as f64);
-    if start_ns <= unit.min_ns && unit.max_ns < end_ns {
-        return (bytes, entries);
+/// Which part of a unit lies between each two neighbours of `edges_ns`.
+fn shares(selection: &dyn LogSelection, index: usize, unit: &LogUnit, edges_ns: &[i64]) -> Vec<f64> {
+    if let [start_ns, end_ns] = edges_ns
+        && *start_ns <= unit.min_ns
+        && unit.max_ns < *end_ns
+    {
+        return vec![1.0];
     }
-    let part = match selection.count(index, start_ns, end_ns) {
-        Some(count) if unit.entries > 0 => count as f64 / entries,
-        _ => {
-            let inside = end_ns.min(unit.max_ns.saturating_add(1)).saturating_sub(start_ns.max(unit.min_ns));
-            let length = unit.max_ns.saturating_sub(unit.min_ns).saturating_add(1);
-            inside.max(0) as f64 / length as f64
-        }
+    let mut counts = Vec::new();
+    if unit.entries > 0 && selection.counts(index, edges_ns, &mut counts) {
+        return counts.into_iter().map(|count| count as f64 / unit.entries as f64).collect();
+    }
+    let length = unit.max_ns.saturating_sub(unit.min_ns).saturating_add(1) as f64;
+    let part = |edges: &[i64]| {
+        let inside = edges[1].min(unit.max_ns.saturating_add(1)).saturating_sub(edges[0].max(unit.min_ns));
+        inside.max(0) as f64 / length
     };
-    (bytes * part, entries * part)
+    edges_ns.windows(2).map(part).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Queries of entries: the newest or oldest that pass a pipeline, or all of them in order.
 
 mod ordered;
+mod slices;
 mod stream;
 
 use std::collections::HashMap;

@@ -1,9 +1,9 @@
 //! Entries of many units in one order, as many as are asked for.
 //!
-//! The units of a selection come sorted by their newest (oldest) time. A few of them are taken at a time; every entry
-//! newer than what the units not yet taken can hold is then among those taken, so the entries of that *window* can be
-//! transformed, sorted and given out. Windows begin small, so that a query for a few entries reads little, and grow, so
-//! that a long one keeps all threads busy. Within a window only about as many lines are transformed as may be needed.
+//! The time range is cut into [slices](super::slices): the entries of a slice are read, transformed, sorted and given out before
+//! anything older (backwards) or newer (forwards) is looked at. Slices begin small, so that a query for a few entries
+//! reads only about as much of each unit as it needs, and grow, so that a long one keeps all threads busy. A unit is read in
+//! pieces once or twice; then what is left of it is read and kept, so that nothing is decoded again and again.
 //!
 //! Order: time, then (as the reference has it) the hash of the stream's labels, the text of the entry's labels, arrival;
 //! backwards only time and arrival are turned round.
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use model::{Direction, LogColumns, LogSelect, LogSelection, LogSource, LogUnit, Matcher, SourceErrorKind};
 
+use super::slices::{Slice, Slices};
 use super::{Entry, LogParams};
 use crate::engine::workers::for_each;
 use crate::engine::{Budget, QueryContext, QueryError, Stats};
@@ -20,11 +21,15 @@ use crate::explain::StageMeasure;
 use crate::pipeline::compile::Compiled;
 use crate::pipeline::label_sets::{EntryLabels, LabelSets};
 
-/// Most bytes of units that are taken at once.
-const MAX_WINDOW_BYTES: u64 = 64 << 20;
-/// Most units that are taken at once.
-const MAX_WINDOW_UNITS: usize = 256;
-/// Most bytes of units to keep in memory between windows; others are read again.
+/// Most entries in a slice, long lines counting more.
+const MAX_SLICE: usize = 1 << 18;
+/// Slices with fewer entries are not worth starting threads.
+const SMALL_SLICE: usize = 2_000;
+/// After so many pieces what is left of a unit is read at once.
+const PIECES: u32 = 2;
+/// … or once a slice has such a part of it.
+const LARGE_PIECE: f64 = 0.25;
+/// Most bytes of units to keep in memory between slices; more are read in pieces.
 const MAX_KEPT_BYTES: usize = 256 << 20;
 /// Most bytes of label sets that a thread remembers.
 const MAX_SETS_BYTES: usize = 64 << 20;
@@ -40,10 +45,11 @@ pub(super) struct EntryStream<'a> {
     active: Vec<Active>,
     workers: Vec<Worker>,
     direction: Direction,
-    /// Everything on the near side of this was given out: times from here on (backward), before this (forward).
-    frontier: Option<i64>,
-    window_units: usize,
-    window_lines: usize,
+    slices: Slices,
+    /// Entries wanted in the next slice.
+    slice_entries: usize,
+    /// The last slice was cut.
+    done: bool,
     found: std::vec::IntoIter<Found>,
     budget: Budget<'a>,
     warnings: Vec<String>,
@@ -52,6 +58,7 @@ pub(super) struct EntryStream<'a> {
 /// A unit of which entries are still to come.
 struct Active {
     unit: usize,
+    /// What was read of it and is not given out yet.
     columns: Option<LogColumns>,
     /// Lines that pass the filters at the beginning, ascending.
     rows: Vec<u32>,
@@ -59,7 +66,10 @@ struct Active {
     left: usize,
     found: Vec<Found>,
     warning: Option<String>,
-    counted: bool,
+    /// In how many pieces it was read.
+    pieces: u32,
+    /// Nothing is left to be read of it.
+    whole: bool,
 }
 
 /// What a thread works with.
@@ -95,6 +105,7 @@ impl<'a> EntryStream<'a> {
         params: &LogParams,
         context: &'a QueryContext<'_>,
     ) -> Result<Self, QueryError> {
+        let few = params.limit <= 10_000;
         let (mut start_ns, mut end_ns) = (params.start_ns, params.end_ns);
         if let Some(after) = params.after {
             match params.direction {
@@ -108,8 +119,11 @@ impl<'a> EntryStream<'a> {
             end_ns,
             direction: params.direction,
             needles: compiled.needles.clone(),
+            // Where bytes are limited, only units that may have something count.
+            limit: if few && context.limits.max_bytes_read == 0 { params.limit } else { 0 },
             skip_lines: false,
             skip_metadata: false,
+            shorten: None,
         };
         let selection = compiled.select(source, &request)?;
         let budget = Budget::new(context);
@@ -129,7 +143,8 @@ impl<'a> EntryStream<'a> {
         let threads = context.threads.max(1);
         let mut workers: Vec<Worker> = (0..threads).map(|_| worker()).collect();
         workers[0].stats.streams = hashes.len() as u64;
-        let few = params.limit <= 10_000;
+        let slices = Slices::new(start_ns, end_ns, params.direction);
+        let slice_entries = if few { (params.limit * 2).max(256) } else { 1 << 16 };
         Ok(Self {
             selection,
             hashes,
@@ -138,9 +153,9 @@ impl<'a> EntryStream<'a> {
             active: Vec::new(),
             workers,
             direction: params.direction,
-            frontier: None,
-            window_units: if few { threads } else { MAX_WINDOW_UNITS },
-            window_lines: if few { (params.limit * 2).max(256) } else { 1 << 16 },
+            slices,
+            slice_entries,
+            done: false,
             found: Vec::new().into_iter(),
             budget,
             warnings: Vec::new(),
@@ -186,147 +201,110 @@ impl<'a> EntryStream<'a> {
         (stats, self.warnings)
     }
 
-    /// Finds the entries of the next window; false at the end. The window may turn out to be empty.
+    /// Finds the entries of the next slice; false at the end. There may turn out to be none in it.
     fn fill(&mut self) -> Result<bool, QueryError> {
         self.budget.check()?;
-        self.take_units();
-        if self.active.is_empty() {
+        if self.done {
             return Ok(false);
         }
-        self.load()?;
-        let bound = self.bound();
-        self.transform(bound)?;
-        self.frontier = Some(bound);
+        let slice = self.slices.next(&self.units, self.slice_entries);
+        self.done = slice.is_last();
+        while let Some(unit) = self.units.get(self.next_unit)
+            && self.slices.begins(unit, slice)
+        {
+            self.active.push(Active::new(self.next_unit));
+            self.next_unit += 1;
+        }
+        self.load(slice)?;
+        self.transform(slice)?;
         let mut found: Vec<Found> =
             self.active.iter_mut().flat_map(|active| std::mem::take(&mut active.found)).collect();
         let direction = self.direction;
         found.sort_by(|a, b| order(a, b, direction));
+        // Filters that let little through want more at once.
+        let growth = if found.is_empty() { 4 } else { 2 };
+        self.slice_entries = (self.slice_entries * growth).min(MAX_SLICE);
         self.found = found.into_iter();
         let warnings = self.active.iter_mut().filter_map(|active| active.warning.take());
         self.warnings.extend(warnings);
-        let budget = &self.budget;
+        let (budget, slices, units) = (&self.budget, &self.slices, &self.units);
         self.active.retain_mut(|active| {
             if active.left == 0 {
                 active.free(budget);
             }
-            active.left > 0
+            active.left > 0 || !active.whole && !slices.ends(&units[active.unit], slice)
         });
-        self.drop_columns();
-        self.window_lines = (self.window_lines * 2).min(1 << 18);
         Ok(true)
     }
 
-    /// Takes more units when those at hand are used up to where the next one begins.
-    fn take_units(&mut self) {
-        let Some(next) = self.units.get(self.next_unit) else { return };
-        let reached = match (self.frontier, self.direction) {
-            (None, _) => true,
-            (Some(frontier), Direction::Backward) => next.max_ns >= frontier - 1,
-            (Some(frontier), Direction::Forward) => next.min_ns <= frontier,
-        };
-        if !reached && !self.active.is_empty() {
-            return;
+    /// Reads what is missing of the slice and applies the filters at the beginning.
+    fn load(&mut self, slice: Slice) -> Result<(), QueryError> {
+        let mut kept: usize = self.active.iter().filter_map(|active| active.columns.as_ref()).map(memory).sum();
+        let (units, slices) = (&self.units, &self.slices);
+        let rest = slices.rest(slice);
+        let mut slots = Vec::new();
+        for active in self.active.iter_mut().filter(|active| active.columns.is_none() && !active.whole) {
+            let unit = &units[active.unit];
+            let large = active.pieces >= PIECES || slices.share(unit, slice) >= LARGE_PIECE;
+            let bytes = memory_of(unit);
+            let piece = if large && kept.saturating_add(bytes) <= MAX_KEPT_BYTES {
+                kept += bytes;
+                rest
+            } else {
+                slice
+            };
+            slots.push(std::sync::Mutex::new((active, piece)));
         }
-        let mut bytes = 0;
-        let mut taken = 0;
-        while let Some(unit) = self.units.get(self.next_unit) {
-            if taken > 0 && (taken >= self.window_units || bytes + unit.bytes > MAX_WINDOW_BYTES) {
-                break;
-            }
-            bytes += unit.bytes;
-            taken += 1;
-            self.active.push(Active {
-                unit: self.next_unit,
-                columns: None,
-                rows: Vec::new(),
-                left: 0,
-                found: Vec::new(),
-                warning: None,
-                counted: false,
-            });
-            self.next_unit += 1;
-        }
-        self.window_units = (self.window_units * 2).min(MAX_WINDOW_UNITS);
-    }
-
-    /// Reads the units that are not in memory and applies the filters at the beginning.
-    fn load(&mut self) -> Result<(), QueryError> {
-        let mut missing: Vec<&mut Active> = self.active.iter_mut().filter(|active| active.columns.is_none()).collect();
-        let slots: Vec<std::sync::Mutex<&mut Active>> = missing.drain(..).map(std::sync::Mutex::new).collect();
-        let (selection, budget, units) = (&self.selection, &self.budget, &self.units);
-        let (frontier, direction) = (self.frontier, self.direction);
-        for_each(&mut self.workers, slots.len(), |worker, index| {
+        let (selection, budget, direction) = (&self.selection, &self.budget, self.direction);
+        let threads = if self.slice_entries < SMALL_SLICE { 1 } else { self.workers.len() };
+        for_each(&mut self.workers[..threads], slots.len(), |worker, index| {
             budget.check()?;
             // Each slot is visited once; the lock only shows that to the compiler.
-            let Ok(mut active) = slots[index].lock() else { return Ok(()) };
+            let Ok(mut slot) = slots[index].lock() else { return Ok(()) };
+            let (active, piece) = &mut *slot;
             let mut columns = LogColumns::new();
-            if let Err(error) = selection.read(active.unit, &mut columns) {
+            if let Err(error) = selection.read_between(active.unit, piece.start_ns, piece.end_ns, &mut columns) {
                 if error.kind != SourceErrorKind::Corrupt {
                     return Err(error.into());
                 }
                 active.warning = Some(error.to_string());
                 columns.clear();
+                active.whole = true;
             }
             budget.take(memory(&columns))?;
             worker.bind(units[active.unit].stream, &**selection);
             worker.compiled.find_rows(&columns, &mut active.rows, budget);
-            if !active.counted {
-                active.counted = true;
-                worker.stats.units += 1;
-                worker.stats.lines += columns.len() as u64;
-                let lines: u64 = columns.lines.iter().map(|(start, end)| u64::from(end.saturating_sub(*start))).sum();
-                worker.stats.line_bytes += lines;
-                worker.stats.metadata_bytes += metadata_bytes(&columns);
-            }
-            // A unit that is read again has given out a part already.
-            let times = |row: &u32| columns.timestamps[*row as usize];
-            active.left = match (frontier, direction) {
-                (None, _) => active.rows.len(),
-                (Some(frontier), Direction::Backward) => active.rows.partition_point(|row| times(row) < frontier),
-                (Some(frontier), Direction::Forward) => {
-                    active.rows.len() - active.rows.partition_point(|row| times(row) < frontier)
-                }
+            worker.stats.units += u64::from(active.pieces == 0);
+            active.pieces += 1;
+            active.whole |= slices.ends(&units[active.unit], *piece);
+            worker.stats.lines += columns.len() as u64;
+            let lines: u64 = columns.lines.iter().map(|(start, end)| u64::from(end.saturating_sub(*start))).sum();
+            worker.stats.line_bytes += lines;
+            worker.stats.metadata_bytes += metadata_bytes(&columns);
+            // Nothing of an earlier slice was read.
+            let before = |row: &u32| match direction {
+                Direction::Backward => columns.timestamps[*row as usize] < slice.end_ns || slice.end_ns == i64::MAX,
+                Direction::Forward => columns.timestamps[*row as usize] < slice.start_ns,
             };
+            let at = active.rows.partition_point(before);
+            active.left = if direction == Direction::Backward { at } else { active.rows.len() - at };
             active.columns = Some(columns);
             Ok(())
         })
     }
 
-    /// Where the window ends: backward, times from here on are in it; forward, times before this.
-    fn bound(&self) -> i64 {
-        let quota = (self.window_lines / self.active.len()).max(1);
-        let next = self.units.get(self.next_unit);
-        match self.direction {
-            Direction::Backward => {
-                let complete = next.map_or(i64::MIN, |unit| unit.max_ns.saturating_add(1));
-                // What the unit with the most lines in the window allows.
-                let enough = self.active.iter().filter_map(|active| active.time_at(active.left.checked_sub(quota)?));
-                enough.fold(complete, i64::max)
-            }
-            Direction::Forward => {
-                let complete = next.map_or(i64::MAX, |unit| unit.min_ns);
-                let enough = self.active.iter().filter_map(|active| {
-                    let from = active.rows.len() - active.left;
-                    active.time_at(from + quota - 1).map(|time| time.saturating_add(1))
-                });
-                enough.fold(complete, i64::min)
-            }
-        }
-    }
-
-    /// Runs the pipeline over the lines of the window.
-    fn transform(&mut self, bound: i64) -> Result<(), QueryError> {
+    /// Runs the pipeline over the lines of the slice.
+    fn transform(&mut self, slice: Slice) -> Result<(), QueryError> {
         let direction = self.direction;
         let mut slots = Vec::new();
         let mut lines = 0;
         for active in &mut self.active {
-            let Some(range) = active.range(bound, direction) else { continue };
+            let Some(range) = active.range(slice, direction) else { continue };
             lines += range.len();
             slots.push(std::sync::Mutex::new((active, range)));
         }
         let (selection, budget, units, hashes) = (&self.selection, &self.budget, &self.units, &self.hashes);
-        // A few lines are not worth starting threads.
-        let threads = if lines < 2000 { 1 } else { self.workers.len() };
+        let threads = if lines < SMALL_SLICE { 1 } else { self.workers.len() };
         for_each(&mut self.workers[..threads], slots.len(), |worker, index| {
             let Ok(mut slot) = slots[index].lock() else { return Ok(()) };
             let (active, range) = &mut *slot;
@@ -335,22 +313,22 @@ impl<'a> EntryStream<'a> {
             active.transform(range.clone(), direction, hashes[stream as usize], worker, budget)
         })
     }
-
-    /// Frees units that are not finished, when there are too many.
-    fn drop_columns(&mut self) {
-        let mut kept = 0;
-        for active in &mut self.active {
-            let bytes = active.columns.as_ref().map_or(0, memory);
-            kept += bytes;
-            if kept > MAX_KEPT_BYTES {
-                kept -= bytes;
-                active.free(&self.budget);
-            }
-        }
-    }
 }
 
 impl Active {
+    fn new(unit: usize) -> Self {
+        Self {
+            unit,
+            columns: None,
+            rows: Vec::new(),
+            left: 0,
+            found: Vec::new(),
+            warning: None,
+            pieces: 0,
+            whole: false,
+        }
+    }
+
     /// Gives back the memory of the unit.
     fn free(&mut self, budget: &Budget<'_>) {
         if let Some(columns) = self.columns.take() {
@@ -358,20 +336,16 @@ impl Active {
         }
     }
 
-    fn time_at(&self, row: usize) -> Option<i64> {
+    /// The rows of the slice among those still to come.
+    fn range(&self, slice: Slice, direction: Direction) -> Option<std::ops::Range<usize>> {
         let columns = self.columns.as_ref()?;
-        columns.timestamps.get(*self.rows.get(row)? as usize).copied()
-    }
-
-    /// The rows still to come that are on the near side of `bound`.
-    fn range(&self, bound: i64, direction: Direction) -> Option<std::ops::Range<usize>> {
-        let columns = self.columns.as_ref()?;
-        let before = |row: &u32| columns.timestamps[*row as usize] < bound;
+        let time = |row: &u32| columns.timestamps[*row as usize];
         let range = match direction {
-            Direction::Backward => self.rows[..self.left].partition_point(before)..self.left,
+            Direction::Backward => self.rows[..self.left].partition_point(|row| time(row) < slice.start_ns)..self.left,
             Direction::Forward => {
                 let from = self.rows.len() - self.left;
-                from..from + self.rows[from..].partition_point(before)
+                let inside = |row: &u32| time(row) < slice.end_ns || slice.end_ns == i64::MAX;
+                from..from + self.rows[from..].partition_point(inside)
             }
         };
         (!range.is_empty()).then_some(range)
@@ -442,6 +416,11 @@ fn order(a: &Found, b: &Found, direction: Direction) -> Ordering {
 /// Bytes of memory, about.
 pub(crate) fn memory(columns: &LogColumns) -> usize {
     columns.text.len() + columns.lines.len() * 16 + columns.metadata.len() * 16 + columns.metadata_ends.len() * 4
+}
+
+/// Bytes of memory that a unit takes when it is read, about.
+fn memory_of(unit: &LogUnit) -> usize {
+    usize::try_from(unit.bytes.saturating_add(unit.entries.saturating_mul(16))).unwrap_or(usize::MAX)
 }
 
 /// Bytes of structured metadata.

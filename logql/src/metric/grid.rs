@@ -94,6 +94,11 @@ impl Grid {
 
     /// Index of the first step at or after `t`.
     fn index_from(&self, t: i64) -> usize {
+        if let Some(distance) = t.checked_sub(self.steps.start_ns).filter(|distance| *distance > 0) {
+            // The usual case, without division of 128 bits.
+            let (distance, step) = (distance as u64, self.steps.step_ns.max(1) as u64);
+            return usize::try_from(distance.div_ceil(step)).unwrap_or(usize::MAX).min(self.steps.count);
+        }
         let distance = i128::from(t) - i128::from(self.steps.start_ns);
         let step = i128::from(self.steps.step_ns);
         let index = if distance <= 0 { 0 } else { (distance + step - 1) / step };

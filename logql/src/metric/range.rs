@@ -6,9 +6,10 @@
 //! to its series ([`Accumulator`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::number::parse_float;
-use model::{Direction, LogColumns, LogSelect, LogSelection, LogUnit, Matcher, SourceErrorKind};
+use model::{Direction, LogColumns, LogSelect, LogSelection, LogUnit, Matcher, Shorten, SourceErrorKind};
 
 use super::Environment;
 use super::accumulate::{Accumulator, CounterRate, Distinct, Quantile, Samples, WindowFunction};
@@ -21,13 +22,14 @@ use crate::logs::{memory, metadata_bytes};
 use crate::pipeline::compile::Compiled;
 use crate::pipeline::label_sets::{Groups, LabelSets};
 use crate::pipeline::names::NameId;
+use crate::pipeline::shorten::Shortener;
 use crate::pipeline::state::{Slice, StageError};
 use crate::syntax::ast::{Conversion, RangeOp};
 use crate::units::bytes::parse_bytes;
 use crate::units::duration::parse_go;
 use crate::vector::Series;
 
-/// Most intervals of a unit for which the store is asked to count.
+/// A unit with more intervals than this, and than entries, is read instead of being counted.
 const MAX_COUNTED_INTERVALS: usize = 16;
 /// Lines between two looks at the watch.
 const CHECK_LINES: usize = 4096;
@@ -134,8 +136,10 @@ impl RangeNode {
             end_ns,
             direction: Direction::Forward,
             needles: self.compiled.needles.clone(),
+            limit: 0,
             skip_lines: !self.needs_lines(),
             skip_metadata: !self.needs_metadata() && self.key == Key::Nothing,
+            shorten: self.shortener().map(|shortener| Arc::new(shortener) as Arc<dyn Shorten>),
         };
         let mut selection = self.compiled.select(env.source, &request)?;
         if !self.needs_metadata() && !request.skip_metadata && self.streams_have_key(&*selection) {
@@ -182,6 +186,13 @@ impl RangeNode {
         }
         env.warnings.extend(selection.warnings());
         Ok(all)
+    }
+
+    /// What is enough of lines, where a parser makes some labels of them and nothing else looks at them.
+    pub(crate) fn shortener(&self) -> Option<Shortener> {
+        let pipeline = &self.compiled.pipeline;
+        let counts_bytes = matches!(self.op, RangeOp::Bytes | RangeOp::BytesRate);
+        if counts_bytes { None } else { Shortener::new(&pipeline.stages, &pipeline.state.names) }
     }
 
     /// Whether the text of lines is looked at.
@@ -256,10 +267,21 @@ struct Worker<A> {
     single: Option<A>,
     columns: LogColumns,
     rows: Vec<u32>,
+    intervals: Intervals,
     stats: Stats,
     warnings: Vec<String>,
     grown: usize,
     known_bytes: usize,
+}
+
+/// The intervals of a unit between bounds of windows, while it is counted.
+#[derive(Default)]
+struct Intervals {
+    /// The windows that each belongs to.
+    covers: Vec<Cover>,
+    /// Where each begins; last where they end.
+    edges_ns: Vec<i64>,
+    counts: Vec<u64>,
 }
 
 /// Where a series is kept.
@@ -284,6 +306,7 @@ impl<A: Accumulator> Worker<A> {
             single: None,
             columns: LogColumns::new(),
             rows: Vec::new(),
+            intervals: Intervals::default(),
             stats: Stats::default(),
             warnings: Vec::new(),
             grown: 0,
@@ -388,29 +411,41 @@ impl<A: Accumulator> Worker<A> {
         if bytes {
             return Ok(false);
         }
-        let mut counted = Vec::new();
-        let mut from = unit.min_ns.max(task.start_ns);
+        let from = unit.min_ns.max(task.start_ns);
         let last = unit.max_ns.min(task.end_ns.saturating_sub(1));
-        while from <= last {
-            if counted.len() == MAX_COUNTED_INTERVALS {
+        if from > last {
+            return Ok(true);
+        }
+        let Intervals { covers, edges_ns, counts } = &mut self.intervals;
+        covers.clear();
+        edges_ns.clear();
+        edges_ns.push(from);
+        let most = MAX_COUNTED_INTERVALS.max(usize::try_from(unit.entries).unwrap_or(usize::MAX));
+        let mut at = from;
+        while at <= last {
+            if covers.len() == most {
                 return Ok(false);
             }
-            let (cover, until) = task.grid.cover(from);
-            let end = until.min(last).saturating_add(1);
-            if !cover.is_empty() {
-                match task.selection.count(index, from, end) {
-                    Some(count) => counted.push((cover, count)),
-                    None => return Ok(false),
-                }
+            let (cover, until) = task.grid.cover(at);
+            at = until.min(last).saturating_add(1);
+            covers.push(cover);
+            edges_ns.push(at);
+            if at == i64::MAX {
+                break;
             }
-            from = end;
+        }
+        if !task.selection.counts(index, edges_ns, counts) || counts.len() != covers.len() {
+            return Ok(false);
         }
         let place = self.stream_place(task);
-        for (cover, count) in counted {
-            if count > 0 {
-                self.series(place).add_count(cover, count);
+        let intervals = std::mem::take(&mut self.intervals);
+        let series = self.series(place);
+        for (cover, count) in intervals.covers.iter().zip(&intervals.counts) {
+            if *count > 0 && !cover.is_empty() {
+                series.add_count(*cover, *count);
             }
         }
+        self.intervals = intervals;
         Ok(true)
     }
 

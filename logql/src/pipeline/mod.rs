@@ -16,6 +16,7 @@ pub(crate) mod logfmt_scan;
 pub(crate) mod names;
 pub(crate) mod scan;
 pub(crate) mod search;
+pub(crate) mod shorten;
 pub(crate) mod stages;
 pub(crate) mod state;
 #[cfg(test)]

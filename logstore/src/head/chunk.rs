@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 
 use super::symbols::Symbols;
 use crate::needles::{Needles, line_bytes};
+use crate::segment::Shortening;
 
 /// A part takes no more entries once its lines have this many bytes.
 const PART_BYTES: usize = 256 << 10;
@@ -96,6 +97,8 @@ pub(crate) struct ReadSpec<'a> {
     pub(crate) needles: &'a Needles,
     pub(crate) skip_lines: bool,
     pub(crate) skip_metadata: bool,
+    /// What of lines in segments is put together.
+    pub(crate) shorten: Option<&'a Shortening>,
 }
 
 static EVERYTHING: Needles = Needles::none();
@@ -103,7 +106,14 @@ static EVERYTHING: Needles = Needles::none();
 impl ReadSpec<'_> {
     /// Every entry, whole.
     pub(crate) fn everything() -> ReadSpec<'static> {
-        ReadSpec { start_ns: i64::MIN, end_ns: i64::MAX, needles: &EVERYTHING, skip_lines: false, skip_metadata: false }
+        ReadSpec {
+            start_ns: i64::MIN,
+            end_ns: i64::MAX,
+            needles: &EVERYTHING,
+            skip_lines: false,
+            skip_metadata: false,
+            shorten: None,
+        }
     }
 
     /// Every entry of one moment, whole.
@@ -194,17 +204,26 @@ impl Chunk {
         part.read(&data.symbols, entries.min(part.timestamps.len()), spec, out);
     }
 
-    /// Entries of the first `entries` of a part in a time range.
-    pub(crate) fn count_part(&self, part: usize, entries: usize, start_ns: i64, end_ns: i64) -> u64 {
+    /// Replaces `out` by the entries of the first `entries` of a part between each two neighbours of `edges_ns` (ascending).
+    pub(crate) fn count_part(&self, part: usize, entries: usize, edges_ns: &[i64], out: &mut Vec<u64>) {
+        out.clear();
+        out.resize(edges_ns.len().saturating_sub(1), 0);
         let data = self.data.read();
-        let Some(part) = data.parts.get(part) else { return 0 };
+        let Some(part) = data.parts.get(part) else { return };
         let timestamps = &part.timestamps[..entries.min(part.timestamps.len())];
         if part.in_order {
-            let low = timestamps.partition_point(|t| *t < start_ns);
-            let high = timestamps.partition_point(|t| *t < end_ns);
-            return high.saturating_sub(low) as u64;
+            let older = |edge: i64| timestamps.partition_point(|t| *t < edge);
+            for (count, edges) in out.iter_mut().zip(edges_ns.windows(2)) {
+                *count = older(edges[1]).saturating_sub(older(edges[0])) as u64;
+            }
+            return;
         }
-        timestamps.iter().filter(|t| **t >= start_ns && **t < end_ns).count() as u64
+        for timestamp in timestamps {
+            let after = edges_ns.partition_point(|edge| edge <= timestamp);
+            if let Some(count) = after.checked_sub(1).and_then(|interval| out.get_mut(interval)) {
+                *count += 1;
+            }
+        }
     }
 
     /// Whether an entry of a part has structured metadata.
@@ -427,7 +446,8 @@ mod tests {
 
     fn lines(chunk: &Chunk, needles: &[&str], start_ns: i64, end_ns: i64) -> Vec<(i64, String)> {
         let needles = Needles::new(&needles.iter().map(|n| vec![(*n).to_owned()]).collect::<Vec<_>>());
-        let spec = ReadSpec { start_ns, end_ns, needles: &needles, skip_lines: false, skip_metadata: false };
+        let spec =
+            ReadSpec { start_ns, end_ns, needles: &needles, skip_lines: false, skip_metadata: false, shorten: None };
         let mut out = LogColumns::new();
         let mut all = Vec::new();
         for (index, part) in chunk.parts().iter().enumerate() {
@@ -446,7 +466,14 @@ mod tests {
         let want: Vec<_> = [(3, "c"), (5, "a"), (5, "b"), (5, "a"), (9, "d")].map(|(t, l)| (t, l.to_owned())).into();
         assert_eq!(lines(&chunk, &[], i64::MIN, i64::MAX), want);
         assert_eq!(lines(&chunk, &["b"], 5, 6), [(5, "b".to_owned())]);
-        assert_eq!(chunk.count_part(0, 5, 3, 9), 4);
+        let count = |entries: usize, edges: &[i64]| {
+            let mut counts = Vec::new();
+            chunk.count_part(0, entries, edges, &mut counts);
+            counts
+        };
+        assert_eq!(count(5, &[3, 9]), [4]);
+        assert_eq!(count(5, &[0, 3, 5, 5, 6, 20]), [0, 1, 0, 3, 1]);
+        assert!(count(5, &[3]).is_empty());
         let mut out = LogColumns::new();
         chunk.read_all(&mut out);
         assert_eq!(out.len(), 5);
@@ -479,6 +506,8 @@ mod tests {
         let mut out = LogColumns::new();
         chunk.read_part(0, part.entries, &ReadSpec::everything(), &mut out);
         assert_eq!(out.timestamps, [1, 2]);
-        assert_eq!(chunk.count_part(0, part.entries, 0, 10), 2);
+        let mut counts = Vec::new();
+        chunk.count_part(0, part.entries, &[0, 2, 10], &mut counts);
+        assert_eq!(counts, [1, 1]);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::Mapped;
+use model::GapClass;
 
 use super::column::{Column, Payload};
 use super::format::{HEADER_LEN, PAGE_LEN};
@@ -63,6 +64,8 @@ pub(super) struct LazyColumn {
     params: Range<usize>,
     payload: Range<usize>,
     column: OnceLock<Column>,
+    /// Whether all values are of each of [`GapClass::ALL`].
+    classes: [OnceLock<bool>; GapClass::ALL.len()],
 }
 
 /// A template and its columns.
@@ -147,7 +150,7 @@ impl Directory {
                     let len = cursor.slice()?.len();
                     let params = cursor.position() - len..cursor.position();
                     let payload = take(cursor.bounded(usize::MAX, "payload is too long")?, cursor)?;
-                    columns.push(LazyColumn { params, payload, column: OnceLock::new() });
+                    columns.push(LazyColumn { params, payload, column: OnceLock::new(), classes: Default::default() });
                 }
                 tables.push(TableInfo { key, rows, columns });
             }
@@ -195,6 +198,25 @@ impl Directory {
         });
         let column = column.map_err(|malformed| payload.damaged(malformed))?;
         Ok((lazy.column.get_or_init(|| column), payload))
+    }
+
+    /// Whether all values of a column are of a class.
+    pub(super) fn all_are(
+        &self,
+        pages: &Pages,
+        table: &TableInfo,
+        index: usize,
+        class: GapClass,
+    ) -> Result<bool, Error> {
+        let (column, payload) = self.column(pages, table, index)?;
+        let Some(known) = table.columns.get(index).and_then(|lazy| lazy.classes.get(class as usize)) else {
+            return Ok(false);
+        };
+        if let Some(known) = known.get() {
+            return Ok(*known);
+        }
+        let holds = column.all_are(class, &payload, &self.words)?;
+        Ok(*known.get_or_init(|| holds))
     }
 
     /// Replaces `out` by rows of a column of all lines.

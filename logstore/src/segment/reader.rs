@@ -12,6 +12,7 @@ use model::{Labels, LogColumns, Matcher};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
+use super::counts::Minutes;
 use super::directory::{Directory, Pages};
 use super::format::{Info, SECTIONS, Section, SectionEntry, SegmentId, UnitInfo, read_footer};
 use super::rows::UnitReader;
@@ -20,7 +21,6 @@ use super::words::Words;
 use crate::bytes::{Cursor, Malformed};
 use crate::error::Error;
 use crate::head::ReadSpec;
-use crate::needles::Needles;
 
 /// Counts uses of directories, so that those used last are kept.
 static USES: AtomicU64 = AtomicU64::new(1);
@@ -272,14 +272,6 @@ impl Segment {
         Directory::read(section(Section::Templates)?, words).map_err(inside(Section::Templates))
     }
 
-    /// A plan to find needles in this segment; `None` when there are none to be found.
-    pub(crate) fn plan(&self, needles: &Arc<Needles>) -> Result<Option<Plan>, Error> {
-        if needles.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Plan::new(needles.clone(), self.directory()?.lines.len())))
-    }
-
     /// Whether a unit may have lines with all that is wanted.
     pub(crate) fn may_match(&self, unit: u32, plan: &Plan) -> Result<bool, Error> {
         UnitReader::new(&*self.directory()?, &self.pages, &self.units[unit as usize]).may_match(plan)
@@ -296,16 +288,27 @@ impl Segment {
         UnitReader::new(&*self.directory()?, &self.pages, &self.units[unit as usize]).read(spec, plan, out)
     }
 
-    /// Entries of a unit with a timestamp in `[start_ns, end_ns)`.
-    pub(crate) fn count(&self, unit: u32, start_ns: i64, end_ns: i64) -> Result<u64, Error> {
+    /// Replaces `out` by the entries of a unit between each two neighbours of `edges_ns`, as far as they lie in `range_ns`, from
+    /// its first, inclusive, to its second, exclusive. `minutes`: those of this segment.
+    pub(crate) fn counts(
+        &self,
+        unit: u32,
+        edges_ns: &[i64],
+        range_ns: (i64, i64),
+        minutes: &Minutes,
+        out: &mut Vec<u64>,
+    ) -> Result<(), Error> {
         let of = &self.units[unit as usize];
-        if start_ns <= of.info.min_ns && of.info.max_ns < end_ns {
-            return Ok(u64::from(of.info.entries));
+        if let [first, last] = edges_ns
+            && *first <= of.info.min_ns
+            && range_ns.0 <= of.info.min_ns
+            && (*last).min(range_ns.1) > of.info.max_ns
+        {
+            out.clear();
+            out.push(u64::from(of.info.entries));
+            return Ok(());
         }
-        if of.info.max_ns < start_ns || of.info.min_ns >= end_ns {
-            return Ok(0);
-        }
-        UnitReader::new(&*self.directory()?, &self.pages, of).count(start_ns, end_ns)
+        UnitReader::new(&*self.directory()?, &self.pages, of).counts(edges_ns, range_ns, minutes, out)
     }
 
     /// Whether the segment holds this very entry of a stream.

@@ -4,9 +4,11 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use model::LogColumns;
+use model::Shortened;
 use model::log::MetadataPair;
 
 use super::column::{Column, Decoded};
+use super::counts::Minutes;
 use super::directory::{ColumnPayload, Directory, Pages, TableInfo, names};
 use super::format::UnitInfo;
 use super::reader::Unit;
@@ -57,6 +59,23 @@ impl<'a> TableReader<'a> {
         Ok(Self { literals: table.literals().collect(), columns: columns.collect::<Result<_, Error>>()? })
     }
 
+    /// The same for lines of which only a part is put together.
+    fn short(
+        directory: &'a Directory,
+        pages: &'a Pages,
+        table: &'a TableInfo,
+        short: &'a Shortened,
+        end: usize,
+        dense: bool,
+    ) -> Result<Self, Error> {
+        let columns = short.gaps.iter().map(|index| {
+            let (column, payload) = directory.column(pages, table, *index)?;
+            Ok(ColumnReader { column, payload, decoded: Decoded::default(), end, dense })
+        });
+        let literals = short.texts.iter().map(Vec::as_slice).collect();
+        Ok(Self { literals, columns: columns.collect::<Result<_, Error>>()? })
+    }
+
     fn print_line(&mut self, row: usize, entry_ns: i64, words: &Words, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut literals = self.literals.iter();
         out.extend_from_slice(literals.next().unwrap_or(&&[][..]));
@@ -103,7 +122,7 @@ impl<'a> UnitReader<'a> {
     }
 
     /// Timestamps of all lines; decoded once.
-    fn timestamps(&self) -> Result<&[i64], Error> {
+    pub(super) fn timestamps(&self) -> Result<&[i64], Error> {
         if let Some(timestamps) = self.timestamps.get() {
             return Ok(timestamps);
         }
@@ -120,41 +139,15 @@ impl<'a> UnitReader<'a> {
         Ok(self.timestamps.get_or_init(|| timestamps))
     }
 
-    /// Lines with a timestamp in `[start_ns, end_ns)`.
-    pub(super) fn count(&self, start_ns: i64, end_ns: i64) -> Result<u64, Error> {
-        if let Some(count) = self.count_minutes(start_ns, end_ns)? {
-            return Ok(count);
-        }
-        let timestamps = self.timestamps()?;
-        let low = timestamps.partition_point(|t| *t < start_ns);
-        let high = timestamps.partition_point(|t| *t < end_ns);
-        Ok(high.saturating_sub(low) as u64)
+    pub(super) fn info(&self) -> &UnitInfo {
+        &self.unit.info
     }
 
-    /// The same from the counts per minute, when the range begins and ends where minutes do.
-    fn count_minutes(&self, start_ns: i64, end_ns: i64) -> Result<Option<u64>, Error> {
-        let info = &self.unit.info;
-        let first = UnitInfo::minute(info.min_ns);
-        let minutes = info.minutes() as usize;
-        // How many whole minutes of the unit lie before a moment; `None`: it lies within one.
-        let before = |moment: i64| {
-            if moment <= info.min_ns {
-                return Some(0);
-            }
-            if moment > info.max_ns {
-                return Some(minutes);
-            }
-            let inside = moment.wrapping_sub(1).rem_euclid(60_000_000_000) != 0;
-            if inside { None } else { Some(UnitInfo::minute(moment).wrapping_sub(first) as usize) }
-        };
-        let (Some(start), Some(end)) = (before(start_ns), before(end_ns)) else { return Ok(None) };
-        if !info.has_minutes || start > end || end > minutes {
-            return Ok(None);
-        }
-        let mut counts = Vec::new();
-        let base = self.unit.first_minute;
-        self.directory.line_values(self.pages, &self.directory.minutes, base + start..base + end, &mut counts)?;
-        Ok(Some(counts.iter().sum()))
+    /// Replaces `out` by the number of lines in each minute from the first to the last.
+    pub(super) fn minutes(&self, kept: &Minutes, out: &mut Vec<u64>) -> Result<(), Error> {
+        let first = self.unit.first_minute;
+        let end = usize::try_from(self.unit.info.minutes()).ok().and_then(|count| first.checked_add(count));
+        kept.get(self.directory, self.pages, first..end.unwrap_or(usize::MAX), out)
     }
 
     /// Replaces `out` by the wanted entries, oldest first. `plan`: where the needles of `spec` are, if it has any.
@@ -330,7 +323,14 @@ impl<'a> UnitReader<'a> {
                 none => {
                     let (table, end) = self.table(place)?;
                     let dense = counts[place] * 8 >= info.templates[place].1 as usize;
-                    none.insert(TableReader::new(self.directory, self.pages, table, end, dense)?)
+                    // What is searched has to be whole.
+                    let by = spec.shorten.filter(|_| !line.search);
+                    let template = info.templates[place].0;
+                    let reader = match by.and_then(|by| by.of(self.directory, self.pages, template)) {
+                        Some(short) => TableReader::short(self.directory, self.pages, table, short, end, dense)?,
+                        None => TableReader::new(self.directory, self.pages, table, end, dense)?,
+                    };
+                    none.insert(reader)
                 }
             };
             let start = text.len();

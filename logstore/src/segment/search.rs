@@ -24,7 +24,8 @@ type Way<'n> = Vec<(usize, Condition<'n>)>;
 #[derive(Debug)]
 pub(crate) struct Plan {
     needles: Arc<Needles>,
-    templates: Vec<OnceLock<TemplatePlan>>,
+    /// For each template, once one is asked for.
+    templates: OnceLock<Vec<OnceLock<TemplatePlan>>>,
     hits: WordHits,
 }
 
@@ -43,14 +44,16 @@ pub(super) enum TemplatePlan {
 type PreparedWay = Vec<(usize, OwnedCondition, Test)>;
 
 impl Plan {
-    pub(super) fn new(needles: Arc<Needles>, templates: usize) -> Self {
-        Self { needles, templates: (0..templates).map(|_| OnceLock::new()).collect(), hits: WordHits::default() }
+    /// `None` when there are no needles.
+    pub(crate) fn new(needles: &Arc<Needles>) -> Option<Self> {
+        let plan = || Self { needles: needles.clone(), templates: OnceLock::new(), hits: WordHits::default() };
+        (!needles.is_empty()).then(plan)
     }
 
     /// What is known of a template.
     pub(super) fn template(&self, directory: &Directory, pages: &Pages, template: u32) -> Result<&TemplatePlan, Error> {
-        let (Some(known), Some(table)) =
-            (self.templates.get(template as usize), directory.lines.get(template as usize))
+        let templates = self.templates.get_or_init(|| directory.lines.iter().map(|_| OnceLock::new()).collect());
+        let (Some(known), Some(table)) = (templates.get(template as usize), directory.lines.get(template as usize))
         else {
             return Err(pages.damaged(0, "template that is not there"));
         };

@@ -189,9 +189,18 @@ impl LogSelection for ManySelection<'_> {
         }
     }
 
-    fn count(&self, index: usize, start_ns: i64, end_ns: i64) -> Option<u64> {
-        let (part, index) = self.places.get(index)?;
-        self.parts[*part].count(*index, start_ns, end_ns)
+    fn read_between(&self, index: usize, start_ns: i64, end_ns: i64, out: &mut LogColumns) -> Result<(), SourceError> {
+        match self.places.get(index) {
+            Some((part, index)) => self.parts[*part].read_between(*index, start_ns, end_ns, out),
+            None => {
+                out.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(&self, index: usize, edges_ns: &[i64], out: &mut Vec<u64>) -> bool {
+        self.places.get(index).is_some_and(|(part, index)| self.parts[*part].counts(*index, edges_ns, out))
     }
 
     fn has_metadata(&self, index: usize) -> bool {

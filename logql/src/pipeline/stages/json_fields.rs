@@ -69,6 +69,11 @@ impl JsonFieldsStage {
         Ok(Self { paths, current: Vec::new(), found })
     }
 
+    /// The key with which each path begins.
+    pub(crate) fn first_keys(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().filter_map(|path| path.keys.first()).map(String::as_str)
+    }
+
     pub(crate) fn run(&mut self, state: &mut LineState, unit: &str, hints: &Hints) -> bool {
         let (line, slice, mut cx) = state.split(unit, hints);
         if line.is_empty() || cx.wants_nothing() {

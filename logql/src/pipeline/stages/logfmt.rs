@@ -22,6 +22,10 @@ impl LogfmtStage {
         &mut self.keys
     }
 
+    pub(crate) fn is_strict(&self) -> bool {
+        self.flags.strict
+    }
+
     pub(crate) fn run(&mut self, state: &mut LineState, unit: &str, hints: &Hints) -> bool {
         let (line, slice, mut cx) = state.split(unit, hints);
         if cx.wants_nothing() {

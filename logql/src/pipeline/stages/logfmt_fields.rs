@@ -47,6 +47,15 @@ impl LogfmtFieldsStage {
         &mut self.keys
     }
 
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// The labels it makes, and the keys it makes them of, as labels.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = NameId> {
+        self.fields.iter().flat_map(|field| std::iter::once(field.label).chain(field.source))
+    }
+
     pub(crate) fn run(&mut self, state: &mut LineState, unit: &str, hints: &Hints) -> bool {
         let (line, slice, mut cx) = state.split(unit, hints);
         if cx.wants_nothing() {

@@ -1,5 +1,6 @@
 //! Columns: the values of one field over all rows of a template, each kept in the form that suits it.
 
+mod class;
 mod composite;
 mod encode;
 mod gather;

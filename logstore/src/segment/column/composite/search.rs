@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use memchr::memmem::{self, Finder};
 
-use super::{DIGITS, HEX, PatternInfo, PatternVerdict, SlotInfo, WORD, is_word};
+use super::{Composite, DIGITS, HEX, PatternInfo, PatternVerdict, SlotInfo, WORD, is_word};
 use crate::segment::column::number::MAX_DIGITS;
 use crate::segment::column::search::Condition;
 use crate::segment::words::{WordHits, Words};
@@ -150,6 +150,28 @@ impl PatternInfo {
             pieces.between_digits.iter().all(|piece| self.may_have(piece))
         };
         if possible { PatternVerdict::Maybe } else { PatternVerdict::Never }
+    }
+}
+
+impl Composite {
+    /// Whether a byte of the patterns' own text, or of a word of their slots, is such.
+    pub(in crate::segment::column) fn texts_have(&self, words: &Words, such: fn(u8) -> bool) -> bool {
+        let has = |text: &[u8]| text.iter().any(|byte| such(*byte));
+        let of_slot = |slot: &SlotInfo| match slot {
+            SlotInfo::Words(dictionary, _) => dictionary.iter().any(|word| has(words.get(*word))),
+            _ => false,
+        };
+        self.patterns.iter().any(|pattern| pattern.literals().any(has) || pattern.slots.iter().any(of_slot))
+    }
+
+    /// Whether every pattern begins with a digit or `-` and has nothing but digits and such bytes.
+    pub(in crate::segment::column) fn is_digits_and(&self, such: fn(u8) -> bool) -> bool {
+        self.patterns.iter().all(|pattern| {
+            let digits = |slot: &SlotInfo| matches!(slot, SlotInfo::Digits(..) | SlotInfo::SharedDigits);
+            let begins = matches!(pattern.text.first(), Some(&DIGITS | b'-' | b'0'..=b'9'));
+            let text = |byte: &u8| byte.is_ascii_digit() || such(*byte);
+            begins && pattern.slots.iter().all(digits) && pattern.literals().flatten().all(text)
+        })
     }
 }
 
