@@ -85,7 +85,7 @@ fn of_block(db: &Db, meta: &BlockMeta, limit: usize) -> Result<String, String> {
     let _ = writeln!(text, "Postings (unique label pairs): {}", counts.pairs.len());
     let _ = writeln!(text, "Postings entries (total label pairs): {}", counts.entries);
     // As so many series that were there for none of the time.
-    let churn = |uncovered_ms: u64| if length_ms == 0 { 0 } else { uncovered_ms / length_ms };
+    let churn = |uncovered_ms: u64| uncovered_ms.checked_div(length_ms).unwrap_or(0);
     let pairs = || counts.pairs.iter();
     let names = || counts.names.iter();
     let value_bytes = |name: &Name| name.values.iter().map(|value| value.len() as u64).sum();

@@ -67,7 +67,7 @@ fn a_store_of_prometheus_is_imported() {
     assert!(!db.blocks().is_empty());
     let every = Matcher::new(model::MatchOp::Regex, "__name__", ".+").unwrap();
     let hints = SelectHints { start_ms: 0, end_ms: i64::MAX / 4, ..SelectHints::default() };
-    assert!(db.select(&[every], &hints).unwrap().len() > 0);
+    assert!(!db.select(&[every], &hints).unwrap().is_empty());
     db.close().unwrap();
 }
 
