@@ -24,8 +24,10 @@ fn logs(lines: &[Line], unit: usize) -> MemoryLogs {
     logs
 }
 
-/// A pipeline and what it lets pass.
-const PIPELINES: [(&str, fn(u8) -> bool); 5] = [
+/// A pipeline and which values it lets pass.
+type Filter = (&'static str, fn(u8) -> bool);
+
+const PIPELINES: [Filter; 5] = [
     ("", |_| true),
     ("|= \"word1\"", |value| value % 3 == 1),
     ("| logfmt | v >= 7", |value| value >= 7),

@@ -137,7 +137,8 @@ fn json(fields: &[Field], style: u8, row: usize) -> String {
         11 => "\"n\":{\"status\":502},",
         _ => "",
     };
-    format!("{{{nested}{}{end}", members.join(comma))
+    let begin = if style == 8 { " " } else { "" };
+    format!("{begin}{{{nested}{}{end}", members.join(comma))
 }
 
 fn logfmt(fields: &[Field], style: u8, row: usize) -> String {

@@ -9,7 +9,7 @@ use support::{Entry, NOW, open, push, stream};
 
 const SECOND: i64 = 1_000_000_000;
 
-fn rows(columns: &LogColumns) -> Vec<(i64, String, Vec<(String, String)>)> {
+fn rows(columns: &LogColumns) -> Vec<Entry> {
     let pairs = |row| columns.metadata(row).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     (0..columns.len()).map(|row| (columns.timestamps[row], columns.line(row).to_owned(), pairs(row))).collect()
 }
