@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod federate;
 mod flags;
 pub mod ingest;
+pub mod notices;
 pub mod otlp;
 mod pages;
 pub mod queries;

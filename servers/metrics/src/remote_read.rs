@@ -95,7 +95,7 @@ pub async fn read(State(app): State<Arc<App>>, request: Request) -> Response<Bod
 }
 
 /// Frames as they are made.
-struct Frames(mpsc::Receiver<std::io::Result<Vec<u8>>>);
+pub(crate) struct Frames(pub(crate) mpsc::Receiver<std::io::Result<Vec<u8>>>);
 
 impl hyper::body::Body for Frames {
     type Data = Bytes;

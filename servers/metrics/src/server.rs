@@ -21,6 +21,7 @@ use crate::config::{Config, LoadOptions};
 use crate::discovery::{Discovery, DiscoveryMetrics};
 use crate::flags::{Flags, WalSync};
 use crate::ingest::Store;
+use crate::notices::{Notice, Notices};
 use crate::otlp::OtlpMetrics;
 use crate::queries::{Queries, QuerySettings};
 use crate::remote::WriteMetrics;
@@ -73,6 +74,8 @@ impl Running {
     pub async fn wait(self) {
         self.stop.triggered().await;
         self.app.is_ready.store(false, Ordering::Release);
+        self.app.notices.set(Notice::Stopping, true);
+        self.app.notices.close();
         tracing::info!(component = "main", "stopping");
         self.stop.join(Duration::from_secs(30)).await;
         self.listener_stop.trigger();
@@ -195,6 +198,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         otlp: OtlpMetrics::new(&registry),
         writes: WriteMetrics::new(&registry, db.raw_keys()),
         reloads: Reloads::new(&registry),
+        notices: Notices::default(),
         db: db.clone(),
         store,
         queries,
@@ -230,6 +234,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
         is_ready: AtomicBool::new(false),
         in_flight: AtomicU64::new(0),
     });
+    app.notices.set(Notice::Starting, true);
     registry.gauge_fn(
         "prometheus_ready",
         "Whether Prometheus startup was fully completed and the server is ready for normal operation.",
@@ -292,6 +297,7 @@ pub async fn start(flags: Flags, stop: Shutdown) -> Result<Running, StartError> 
                 tracing::info!(component = "main", cause = request.cause, "loading the configuration");
                 let result = load_again(&app, &flags).await;
                 app.reloads.record(result.is_ok(), kit::time::now_ms());
+                app.notices.set(Notice::NotReloaded, result.is_err());
                 if let Err(reason) = &result {
                     tracing::error!(
                         component = "main",
@@ -331,6 +337,7 @@ async fn start_up(app: Arc<App>, groups: Vec<Group>, work: Shutdown) {
     }
     apply(&app, groups);
     app.reloads.record(true, kit::time::now_ms());
+    app.notices.set(Notice::Starting, false);
     app.is_ready.store(true, Ordering::Release);
     tracing::info!(
         component = "main",

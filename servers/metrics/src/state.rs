@@ -15,6 +15,7 @@ use crate::api::answer::{ApiError, ErrorType};
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::ingest::Store;
+use crate::notices::Notices;
 use crate::queries::Queries;
 use crate::remote_read::ReadLimits;
 use crate::remote_source::Fanout;
@@ -66,6 +67,8 @@ pub struct App {
     pub lookback: Duration,
     /// How reloads went.
     pub reloads: Reloads,
+    /// What people should know.
+    pub notices: Notices,
     /// Remote write received.
     pub writes: crate::remote::WriteMetrics,
     /// OTLP received.

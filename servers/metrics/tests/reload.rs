@@ -49,6 +49,8 @@ async fn a_broken_configuration_leaves_the_old_one_in_force() {
         assert!(text.starts_with("failed to reload config:") && text.contains(said), "{what}: {text}");
         assert_eq!(jobs(&server).await, ["first"], "{what}");
         assert_eq!(own_metric(&server, metric).await, Some(0.0), "{what}");
+        let notices = server.data("/api/v1/notifications").await;
+        assert_eq!(notices[0]["text"], "Configuration reload has failed.", "{what}: {notices}");
         assert_eq!(server.data("/api/v1/status/runtimeinfo").await["reloadConfigSuccess"], false, "{what}");
         let yaml = server.data("/api/v1/status/config").await["yaml"].as_str().unwrap().to_owned();
         assert!(yaml.contains("job_name: first"), "{what}: {yaml}");
@@ -59,6 +61,7 @@ async fn a_broken_configuration_leaves_the_old_one_in_force() {
 
     std::fs::write(server.config_file(), config("third", &target)).unwrap();
     assert_eq!(server.post("/-/reload", "").await.status, StatusCode::OK);
+    assert_eq!(server.data("/api/v1/notifications").await, serde_json::json!([]));
     assert_eq!(jobs(&server).await, ["third"]);
     assert_eq!(own_metric(&server, metric).await, Some(1.0));
     server.until("the new job brings samples", async || server.value("m{job=\"third\"}").await == Some(1.0)).await;

@@ -60,6 +60,8 @@ pub fn router(app: Arc<App>, cors: Cors, metrics: HttpMetrics, prefix: &str) -> 
         .route("/status/walreplay", get(status::replay))
         .route("/status/self_metrics", get(status::self_metrics))
         .route("/features", get(status::features))
+        .route("/notifications", get(status::notifications))
+        .route("/notifications/live", get(status::live_notifications))
         .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/read", post(crate::remote_read::read))
         .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))

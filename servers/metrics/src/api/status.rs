@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use model::index::Count;
 use serde_json::json;
 
 use super::answer::{ApiError, ErrorType, success_of};
 use super::params::Params;
+use crate::remote_read::Frames;
 use crate::state::App;
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -37,6 +38,18 @@ pub(super) async fn build() -> Answer {
         "buildDate": "",
         "goVersion": "",
     })))
+}
+
+pub(super) async fn notifications(State(app): State<Arc<App>>) -> Answer {
+    Ok(success_of(&app.notices.list()))
+}
+
+/// Notices as server-sent events; 204 tells a page that there are too many listeners.
+pub(super) async fn live_notifications(State(app): State<Arc<App>>) -> Response<Body> {
+    let events = if app.stop.is_triggered() { None } else { app.notices.listen() };
+    let Some(events) = events else { return StatusCode::NO_CONTENT.into_response() };
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, Body::new(Frames(events))).into_response()
 }
 
 pub(super) async fn version() -> impl IntoResponse {
