@@ -2,7 +2,7 @@
 //!
 //! A tenant's name comes from a header, so it is checked before it becomes part of a path. Reading never makes a
 //! directory: a tenant nobody has pushed to has no data. When too many are open, the one that was idle longest is closed;
-//! [`Tenants::visit`] opens such a one for maintenance.
+//! maintenance opens such a one beside the others for a while.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

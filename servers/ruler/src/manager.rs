@@ -2,7 +2,8 @@
 //!
 //! A reload gives the [`Manager`] groups anew: those that did not change go on, changed ones take over the alerts of their
 //! predecessors, those that are gone end. A group's lock is held while it is evaluated and while it is replaced, so that
-//! nothing of a group happens any more once another has taken its place.
+//! nothing of a group happens any more once another has taken its place. Those who only look see the group as its last
+//! evaluation left it, and never wait for one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,6 +92,8 @@ pub struct Manager {
 
 struct Running {
     group: Mutex<Group>,
+    /// The group as it was after its last evaluation.
+    shown: Mutex<Arc<Group>>,
     stop: Shutdown,
     key: String,
     interval_ms: i64,
@@ -130,8 +133,8 @@ impl Manager {
     /// end. Groups that did not run before go on from what `kept` has of them. Called within a runtime, by one at a time;
     /// waits for evaluations of groups that do not stay.
     pub fn apply(self: &Arc<Self>, groups: Vec<Group>, mut kept: Snapshots) {
-        let mut running = self.groups.lock();
-        let mut old = std::mem::take(&mut *running);
+        let mut running = Vec::with_capacity(groups.len());
+        let mut old = self.groups.lock().clone();
         for mut group in groups {
             let key = alerting::rules::group_key(&group.file, &group.name);
             let before = old.iter().position(|running| running.key == key).map(|at| old.swap_remove(at));
@@ -156,12 +159,14 @@ impl Manager {
                 interval_ms: group.interval_ms,
                 name: group.name.clone(),
                 file: group.file.clone(),
+                shown: Mutex::new(Arc::new(group.clone())),
                 group: Mutex::new(group),
                 stop: self.stop.child(),
             });
             running.push(entry.clone());
             self.stop.spawn("rules", self.clone().task(entry, restore));
         }
+        *self.groups.lock() = running;
         for gone in old {
             gone.stop.trigger();
             let series = Group::clone(&gone.group.lock()).retire();
@@ -297,6 +302,7 @@ impl Manager {
         }
         self.metrics.evaluations.with(&labels).add(report.rules.len() as u64);
         self.metrics.samples.with(&labels).set(report.samples as f64);
+        *running.shown.lock() = Arc::new(group.clone());
         drop(group);
         self.metrics.group_duration.observe(begun.elapsed().as_secs_f64());
         self.state.touch();
@@ -355,10 +361,11 @@ impl Manager {
         alerts
     }
 
-    /// Shows the groups with their keys, one after the other, each between its evaluations.
+    /// Shows the groups with their keys, one after the other, each as its last evaluation left it.
     pub(crate) fn each_group(&self, mut see: impl FnMut(&str, &Group)) {
         for running in self.groups.lock().iter() {
-            see(&running.key, &running.group.lock());
+            let shown = running.shown.lock().clone();
+            see(&running.key, &shown);
         }
     }
 }

@@ -8,7 +8,7 @@ use alerting::{Evaluator, OutputSample, QueryError, Rejected, Sample, SampleValu
 use foursight_ruler::{Backend, GroupName, Manager, RuleMetrics, Session, Settings, Snapshots, StateFile};
 use kit::Shutdown;
 use kit::metrics::Registry;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 /// Every expression is 1; remembers what is written and sent.
 #[derive(Default)]
@@ -16,6 +16,9 @@ struct World {
     written: Mutex<Vec<OutputSample>>,
     sent: Mutex<Vec<OutgoingAlert>>,
     refuses: AtomicBool,
+    /// Evaluations do not end.
+    hangs: Mutex<bool>,
+    hangs_no_more: Condvar,
     since_ms: Option<i64>,
 }
 
@@ -23,6 +26,7 @@ struct Shared<'a>(&'a World);
 
 impl Evaluator for Shared<'_> {
     fn query(&self, _: &str, _: i64) -> Result<Vec<Sample>, QueryError> {
+        self.0.hangs_no_more.wait_while(&mut self.0.hangs.lock(), |hangs| *hangs);
         Ok(vec![Sample::float([("job", "demo")].into_iter().collect(), 1.0)])
     }
 }
@@ -149,5 +153,30 @@ async fn a_backend_that_refuses_is_asked_again() {
     assert!(manager.alerts().is_empty());
     world.refuses.store(false, Ordering::Relaxed);
     until("the alert", || !manager.alerts().is_empty()).await;
+    stop.trigger();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_an_evaluation() {
+    let Setup { world, registry, manager, stop } =
+        set_up(World::default(), Settings { component: "test", ..Settings::default() });
+    let rules = groups("groups:\n- {name: a, rules: [{alert: A, expr: x}]}\n", false);
+    manager.apply(rules, Snapshots::new());
+    until("the alert", || !manager.alerts().is_empty()).await;
+    let iterations = |registry: &Registry| {
+        let text = registry.render_text();
+        let line = text.lines().find(|line| line.starts_with("x_rule_group_iterations_total{"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    *world.hangs.lock() = true;
+    let before = iterations(&registry);
+    // An evaluation begins and cannot end; all that can be asked is answered meanwhile.
+    until("an evaluation", || iterations(&registry) > before).await;
+    assert_eq!(manager.alerts().len(), 1);
+    assert_eq!(manager.data(true, |_, _| true, |_| true).groups.len(), 1);
+    assert_eq!(manager.snapshots().len(), 1);
+    assert!(registry.render_text().contains("x_rule_group_rules{rule_group=\"f;a\"} 1\n"));
+    *world.hangs.lock() = false;
+    world.hangs_no_more.notify_all();
     stop.trigger();
 }

@@ -190,14 +190,20 @@ impl Ruler {
 
     /// Gives a tenant's manager its groups.
     fn apply(&self, tenant: &str, groups: Vec<Group>) {
-        // What is kept of a tenant is at every moment in one of the two maps, for `save`.
-        let mut managers = self.managers.lock();
-        let manager = managers.entry(tenant.to_owned()).or_insert_with(|| self.manager(tenant));
-        let kept = self.kept.lock().remove(tenant).unwrap_or_default();
+        // Those who ask for rules do not wait until a group that is being evaluated can be replaced.
+        let known = self.manager_of(tenant);
+        let manager = known.unwrap_or_else(|| self.manager(tenant));
+        let kept = self.kept.lock().get(tenant).cloned().unwrap_or_default();
         manager.apply(groups, kept);
+        // What alerts know is at every moment in one of the two maps, for `save`.
+        let mut managers = self.managers.lock();
         if manager.is_empty() {
             managers.remove(tenant);
+        } else {
+            managers.insert(tenant.to_owned(), manager);
         }
+        drop(managers);
+        self.kept.lock().remove(tenant);
         self.state.touch();
     }
 
