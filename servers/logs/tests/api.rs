@@ -81,6 +81,11 @@ async fn entries_are_downloaded_and_paged_through() {
     assert!(csv.starts_with("timestamp,timestamp_ns,labels,line\n") && csv.lines().count() == 1001, "{csv:.200}");
     assert!(csv.lines().nth(1).unwrap().ends_with(",\"{job=\"\"a\"\"}\",line 0"), "{csv:.200}");
 
+    let broken = server.get(&format!("/loki/api/v1/export?query={query}%7C%20line_format%20%22{{{{nope}}}}%22")).await;
+    assert_eq!(broken.status, 400, "{}", String::from_utf8_lossy(&broken.body));
+    let nothing = server.get(&format!("/loki/api/v1/export?query={}", escape(r#"{job="b"}"#))).await;
+    assert_eq!((nothing.status.as_u16(), nothing.body.len()), (200, 0));
+
     let path = format!("/loki/api/v1/explain?query={}&analyze=true", escape(r#"{job="a"} |= "line 99" | logfmt"#));
     let explained = server.get_json(&path).await;
     assert_eq!(explained["data"]["results"], 11, "{explained}");

@@ -116,17 +116,24 @@ fn csv_field(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-type Piece = Result<Bytes, String>;
+type Piece = Result<Bytes, ApiError>;
 
-/// The channel as the body of an answer.
-struct Pieces(mpsc::Receiver<Piece>);
+/// The channel as the body of an answer, behind the piece that was waited for.
+struct Pieces {
+    first: Option<Bytes>,
+    rest: mpsc::Receiver<Piece>,
+}
 
 impl hyper::body::Body for Pieces {
     type Data = Bytes;
     type Error = std::io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(std::io::Error::other)))
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let broken = |error: ApiError| std::io::Error::other(error.text);
+        self.rest.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(broken)))
     }
 }
 
@@ -184,7 +191,7 @@ pub(super) async fn export(State(app): State<Arc<App>>, request: Request) -> Ans
     let log_params = LogParams { start_ns, end_ns, direction, limit, interval_ns: 0, categorize: false, after: None };
     let mut job = super::query::job(&scope, text, kind, "range", tags);
     job.timeout = app.config.query.export_timeout;
-    let (to, from) = mpsc::channel::<Piece>(4);
+    let (to, mut rest) = mpsc::channel::<Piece>(4);
     let failed = to.clone();
     let queries = app.queries.clone();
     tokio::spawn(async move {
@@ -212,11 +219,13 @@ pub(super) async fn export(State(app): State<Arc<App>>, request: Request) -> Ans
             .await;
         if let Err(error) = result {
             tracing::warn!(component = "export", error = %error, "a download was broken off");
-            // The answer has begun: breaking it off is all that is left.
-            let _ = failed.send(Err(error.to_string())).await;
+            // Where the answer has begun, breaking it off is all that is left.
+            let _ = failed.send(Err(error.into())).await;
         }
     });
-    let mut response = Response::new(Body::new(Pieces(from)));
+    // What is wrong with a query mostly shows at its first lines: then there is still a status to tell it by.
+    let first = rest.recv().await.transpose()?;
+    let mut response = Response::new(Body::new(Pieces { first, rest }));
     let kind = if gzip { "application/gzip" } else { format.content_type() };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let name = format!("attachment; filename=\"logs.{}{}\"", format.extension(), if gzip { ".gz" } else { "" });
