@@ -112,7 +112,7 @@ limits_config:
     rows = [
         ["ingest, raw MB per server CPU second, flush included", f"{raw / used / 1e6:.1f}", "14.5", "10-18"],
         ["the same until the last push was answered", f"{raw / pushed / 1e6:.1f}", "", ""],
-        ["ingest, raw MB/s on the wall, two connections", f"{raw / sent['seconds'] / 1e6:.1f}", "29", "20"],
+        ["ingest, raw MB/s on the wall, eight connections", f"{raw / sent['seconds'] / 1e6:.1f}", "29", "20"],
         ["peak resident MB in ingest", f"{server.status('VmHWM') / 1e6:.0f}", "1,153", "337-429"],
         ["disk / raw", f"{server.disk() / raw:.3f}", "0.232", "0.221-0.229"],
     ]

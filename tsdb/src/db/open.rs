@@ -226,3 +226,48 @@ pub(super) fn remove_block(files: &dyn Files, dir: &Path) -> Result<(), Error> {
     files.remove_dir_all(&aside).at("remove", &aside)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use disk::{MemFiles, PowerLoss};
+    use model::{Labels, SampleColumns};
+
+    use crate::{Db, Files, Options, SelectHints, SeriesSource};
+
+    #[test]
+    fn a_record_that_slipped_into_the_next_segment_is_no_damage() {
+        let files = MemFiles::new();
+        let db = Db::open_with(Arc::new(files.clone()), "data", Options::default()).unwrap();
+        let write = |time: i64| {
+            let mut batch = db.appender().unwrap();
+            let series = batch.resolve(&Labels::from_pairs([("__name__", "m")])).unwrap();
+            batch.append(series, time, time as f64).unwrap();
+            assert_eq!(batch.commit().unwrap().accepted, 1);
+        };
+        write(1);
+        db.log.begin_segment_only();
+        write(2);
+        db.log.rotate().unwrap();
+        write(3);
+        let image = files.power_loss(PowerLoss::Nothing);
+        drop(db);
+        let read = |image: &MemFiles| {
+            let db = Db::open_with(Arc::new(image.power_loss(PowerLoss::Nothing)), "data", Options::default()).unwrap();
+            assert_eq!(db.damage(), []);
+            let hints = SelectHints { start_ms: 0, end_ms: 10, ..SelectHints::default() };
+            let mut columns = SampleColumns::new();
+            db.select(&[], &hints).unwrap().read(0, &mut columns).unwrap();
+            columns.timestamps
+        };
+        assert_eq!(read(&image), [1, 2, 3]);
+        // What was written under the first base is in blocks now, and its segment deleted.
+        let mut segments: Vec<_> = image.paths().into_iter().filter(|path| path.starts_with("data/wal")).collect();
+        segments.sort();
+        assert_eq!(segments.len(), 3, "{segments:?}");
+        image.remove_file(Path::new(&segments[0])).unwrap();
+        assert_eq!(read(&image), [3]);
+    }
+}

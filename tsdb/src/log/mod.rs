@@ -242,6 +242,12 @@ impl Log {
         }
     }
 
+    /// Begins a segment and not yet its base, as a writer sees it that comes in between.
+    #[cfg(test)]
+    pub(crate) fn begin_segment_only(&self) {
+        self.wal.rotate().expect("a segment");
+    }
+
     /// Notes that a shard (or a run of the store before) left a base.
     pub(crate) fn leave_base(&self, left: BaseUse) {
         let mut used = self.used.lock();

@@ -268,6 +268,7 @@ struct ShardState {
 }
 
 fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
+    let first = segments.first().map_or(0, |segment| segment.id.0);
     let mut shards: BTreeMap<u32, ShardState> = BTreeMap::new();
     let mut report = Replayed::default();
     let mut content = Logged::default();
@@ -280,7 +281,7 @@ fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
             }
         };
         let state = shards.entry(job.shard).or_default();
-        match read_section(&job, state, head, &mut content) {
+        match read_section(&job, state, head, first, &mut content) {
             Ok(Some(place)) => {
                 if let Some(newest) = content.max_ms() {
                     report.note_use(place.base, newest, content.has_late());
@@ -299,11 +300,12 @@ fn work(jobs: Receiver<Job>, segments: &[Segment], head: &Head) -> Replayed {
     report
 }
 
-/// Decodes a section into `content`; `None` when it was seen before.
+/// Decodes a section into `content`; `None` when it was seen before, or is not needed any more: `first` is the first segment there is.
 fn read_section(
     job: &SectionJob,
     state: &mut ShardState,
     head: &Head,
+    first: u64,
     content: &mut Logged<SeriesRef>,
 ) -> Decoded<Option<SectionHead>> {
     let section = Section::open(&job.bytes)?;
@@ -316,6 +318,11 @@ fn read_section(
         return Ok(None);
     }
     state.sequence = place.sequence;
+    // A writer that saw the base before while a segment was begun: its record slipped into that segment. The segments of that base were
+    // deleted because all that was written under it is in blocks.
+    if place.base < first {
+        return Ok(None);
+    }
     let mut resolve = |labels| head.resolve_logged(&labels, job.shard as usize % SHARDS).ok();
     section.read(&mut state.followers, &mut resolve, content)?;
     Ok(Some(place))
